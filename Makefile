@@ -1,0 +1,42 @@
+# Everything runs in .venv, which the first target makes.
+PYTHON ?= python3
+BIN := .venv/bin
+TESTS ?= tests
+
+.PHONY: demo test test-slow lint smoke docs bench clean
+
+.venv/made: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[learn]" --group dev
+	@touch $@
+
+demo: .venv/made  ## the main job on sample data: make it, validate it, train, measure, look
+	rm -rf clothes-demo
+	$(BIN)/clothes-toolkit demo --out clothes-demo
+
+test: .venv/made lint  ## lint, types, tests
+	$(BIN)/python -m pytest $(TESTS)
+
+test-slow: .venv/made  ## what takes minutes
+	$(BIN)/python -m pytest -m slow $(TESTS)
+
+lint: .venv/made
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+smoke: ## the command line with run-time dependencies only, in an environment of its own
+	$(PYTHON) -m venv .venv-smoke
+	.venv-smoke/bin/python -m pip install --quiet .
+	.venv-smoke/bin/python tests/smoke.py
+	rm -rf .venv-smoke
+
+docs: .venv/made  ## write the generated pages
+	$(BIN)/python -m tests.reference
+
+bench: .venv/made  ## training speed beside a plain loop; needs $$CLOTHES_SHARED_DATA
+	$(BIN)/python benchmarks/training.py
+
+clean:
+	rm -rf .venv .venv-smoke clothes-demo build dist

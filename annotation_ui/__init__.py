@@ -1,0 +1,1 @@
+"""The face of clothes-toolkit: designers draw sketches, reviewers decide."""

@@ -1,0 +1,119 @@
+"""Sketch-photo pairs: the files, and their pixels decoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from arnet.errors import ArnetError
+
+Loader = Callable[[Path], Image.Image]
+"""Opens one file as an RGB picture. Raises `OSError` or `ValueError` where it cannot."""
+
+DECODING_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Which sketch shows which photo.
+
+    `photo_of[i]` is the index into `photos` of the photo that `sketches[i]` draws. Photos that
+    nobody drew may be among `photos`: they are part of the gallery.
+    """
+
+    sketches: tuple[Path, ...]
+    photos: tuple[Path, ...]
+    photo_of: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.sketches or not self.photos:
+            raise ArnetError("there are no pairs: at least one sketch and one photo are needed")
+        if len(self.photo_of) != len(self.sketches):
+            raise ArnetError(
+                f"photo_of has {len(self.photo_of)} entries for {len(self.sketches)} sketches"
+            )
+        if not all(0 <= i < len(self.photos) for i in self.photo_of):
+            raise ArnetError("photo_of names a photo that is not in the list")
+
+
+@dataclass(frozen=True, slots=True)
+class PairImages:
+    """The pixels of some pairs, decoded and resized once.
+
+    Attributes:
+        sketches: uint8, (S, 3, H, W).
+        photos: uint8, (P, 3, H, W), each photo once however often it was drawn.
+        photo_of: int64, (S,), an index into `photos`.
+    """
+
+    sketches: Tensor
+    photos: Tensor
+    photo_of: Tensor
+
+    def __len__(self) -> int:
+        return len(self.sketches)
+
+    def to(self, device: torch.device) -> PairImages:
+        """Return the same pairs on `device`."""
+        return PairImages(
+            self.sketches.to(device), self.photos.to(device), self.photo_of.to(device)
+        )
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """Open a picture with Pillow, transparency flattened on white."""
+    with Image.open(path) as image:
+        if not image.has_transparency_data:
+            return image.convert("RGB")
+        layer = image.convert("RGBA")
+    paper = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(paper, layer).convert("RGB")
+
+
+def load_images(
+    paths: Sequence[Path],
+    size: tuple[int, int],
+    loader: Loader = open_rgb,
+    on_image: Callable[[], None] = lambda: None,
+) -> Tensor:
+    """Decode files into one uint8 tensor (N, 3, H, W), resized to `size` = (H, W).
+
+    The aspect ratio is not kept, as in the published recipe. Raises `ArnetError` naming the file
+    that cannot be read.
+    """
+    height, width = size
+    images = torch.empty((len(paths), 3, height, width), dtype=torch.uint8)
+
+    def decode(index: int) -> None:
+        path = paths[index]
+        try:
+            picture = loader(path).resize((width, height), Image.Resampling.BICUBIC)
+        except (OSError, ValueError) as error:
+            raise ArnetError(f"{path}: cannot be read as an image ({error})") from error
+        images[index] = torch.from_numpy(np.array(picture, dtype=np.uint8)).permute(2, 0, 1)
+
+    with ThreadPoolExecutor(DECODING_THREADS) as pool:
+        for _ in pool.map(decode, range(len(paths))):
+            on_image()
+    return images
+
+
+def load_pairs(
+    pairs: Pairs,
+    size: tuple[int, int],
+    loader: Loader = open_rgb,
+    on_image: Callable[[], None] = lambda: None,
+) -> PairImages:
+    """Decode every sketch and every photo of `pairs` once; see `load_images`."""
+    return PairImages(
+        sketches=load_images(pairs.sketches, size, loader, on_image),
+        photos=load_images(pairs.photos, size, loader, on_image),
+        photo_of=torch.tensor(pairs.photo_of, dtype=torch.int64),
+    )

@@ -1,0 +1,107 @@
+"""What was learned of images, remembered between runs by path, size and time of change."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from clothes_toolkit.images import ImageFacts
+
+PRIVATE_FOLDER = ".clothes"
+SETTLED_NS = 2_000_000_000
+"""A file changed within this time may change again without its clock showing it."""
+
+_VERSION = 1
+_SCHEMA = "CREATE TABLE IF NOT EXISTS facts (path BLOB PRIMARY KEY, stamp TEXT, json TEXT)"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells that a file is still the one that was read."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """Read a file's stamp; raises `OSError`."""
+        status = path.stat()
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a later change is sure to give another stamp."""
+        return time.time_ns() - max(self.modified_ns, self.changed_ns) > SETTLED_NS
+
+    def __str__(self) -> str:
+        return f"{self.size} {self.modified_ns} {self.changed_ns}"
+
+
+class FactsCache:
+    """Facts about the images of one dataset, in `.clothes/facts.sqlite`.
+
+    A folder that forbids writing has no cache; a damaged one is made anew.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / PRIVATE_FOLDER
+        self._file = self._folder / "facts.sqlite"
+        # Mode bits, too: an administrator may write where nobody should.
+        self._writable = os.access(root, os.W_OK) and bool(root.stat().st_mode & 0o222)
+
+    def recall(self, stamps: Mapping[str, Stamp]) -> dict[str, ImageFacts]:
+        """Return the facts of the files whose stamps are still the same."""
+        if not self._file.exists():
+            return {}
+        try:
+            with closing(self._connect()) as database:
+                rows = database.execute("SELECT path, stamp, json FROM facts").fetchall()
+        except sqlite3.Error:
+            self._discard()
+            return {}
+        known = {}
+        for raw, stamp, text in rows:
+            path = os.fsdecode(raw)
+            if path in stamps and str(stamps[path]) == stamp:
+                known[path] = ImageFacts.from_json(json.loads(text))
+        return known
+
+    def remember(self, facts: Iterable[tuple[str, Stamp, ImageFacts]]) -> None:
+        """Keep facts, of settled files only; does nothing where writing is forbidden."""
+        rows = [
+            (os.fsencode(path), str(stamp), json.dumps(found.to_json()))
+            for path, stamp, found in facts
+            if stamp.is_settled
+        ]
+        if not rows or not self._writable:
+            return
+        try:
+            self._folder.mkdir(exist_ok=True)
+            with closing(self._connect()) as database, database:
+                database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
+        except (OSError, sqlite3.Error):
+            # A cache that cannot be kept costs time, not truth.
+            self._discard()
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._file, timeout=10)
+        signature = f"{_VERSION} {' '.join(f.name for f in fields(ImageFacts))}"
+        database.execute(_SCHEMA)
+        database.execute("CREATE TABLE IF NOT EXISTS made_for (signature TEXT)")
+        if database.execute("SELECT signature FROM made_for").fetchall() != [(signature,)]:
+            database.execute("DELETE FROM facts")
+            database.execute("DELETE FROM made_for")
+            database.execute("INSERT INTO made_for VALUES (?)", (signature,))
+            database.commit()
+        return database
+
+    def _discard(self) -> None:
+        if self._writable:
+            self._file.unlink(missing_ok=True)

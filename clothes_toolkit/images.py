@@ -1,0 +1,217 @@
+"""The only door through which a pixel enters: bounded, verified, format-checked decoding."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import stat
+import warnings
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageChops, ImageFilter, ImageOps
+
+from clothes_toolkit.containers import EXTENSIONS_OF, Container, read_container
+from clothes_toolkit.errors import ToolkitError
+
+MAX_PIXELS = 50_000_000
+MAX_BYTES = 512 * 1024 * 1024
+
+INK_CONTRAST = 16
+"""Grey levels that a pixel must be darker than the paper to be ink."""
+CHROMA = 48
+"""Levels between the strongest and the weakest channel from which a pixel is colored."""
+TONE = 48
+"""Grey levels between black or paper and a tone."""
+TONE_SIDE = 256
+"""Side to which an image is reduced before its tones are looked at."""
+
+
+class Damage(StrEnum):
+    """Why an image has no pixels to trust."""
+
+    UNREADABLE = "unreadable"
+    TRUNCATED = "truncated"
+    OVERSIZED = "oversized"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What one pass over a file tells.
+
+    Attributes:
+        size: bytes of the file.
+        sha256: of the file.
+        format: "PNG", "JPEG", …; `None` where the bytes are no known image.
+        width, height: pixels; 0 where unknown.
+        frames: 1 for a still image.
+        damage: why there are no pixels, or `None`; `detail` says it in words.
+        trailing: bytes after the image's end.
+        transparent: an alpha channel is not opaque everywhere.
+        pixels: hash of the pixels once upright and flattened on white; equal for equal pixels
+            whatever the file.
+        ink: share of pixels darker than the paper.
+        color: share of pixels with color.
+        shading: share of the image that lies inside grey areas wider than any line.
+    """
+
+    size: int
+    sha256: str
+    format: str | None = None
+    width: int = 0
+    height: int = 0
+    frames: int = 1
+    damage: Damage | None = None
+    detail: str = ""
+    trailing: int = 0
+    transparent: bool = False
+    pixels: str | None = None
+    ink: float = 0.0
+    color: float = 0.0
+    shading: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> ImageFacts:
+        """Return the facts that `to_json` wrote."""
+        damage = values.pop("damage")
+        return cls(**values, damage=Damage(damage) if damage else None)
+
+
+def open_image(path: Path) -> Image.Image:
+    """Open an image as RGB, upright, flattened on white, whatever its mode.
+
+    Raises `ToolkitError` for a file that is no PNG, JPEG or WebP, is damaged, or has more than
+    `MAX_PIXELS` pixels.
+    """
+    data = _read(path)
+    container = read_container(data)
+    facts, picture = _decode(data, container)
+    if picture is None:
+        raise ToolkitError(f"{path}: {facts.get('detail') or 'not a PNG, JPEG or WebP image'}")
+    return picture
+
+
+def inspect(path: Path) -> ImageFacts:
+    """Read a file once and tell all that the rules ask of it.
+
+    Never raises for what the file holds; raises `OSError` where it cannot be read at all.
+    """
+    try:
+        data = _read(path)
+    except ToolkitError as error:
+        return ImageFacts(path.lstat().st_size, "", damage=Damage.UNREADABLE, detail=str(error))
+    container = read_container(data)
+    facts, picture = _decode(data, container)
+    if picture is not None:
+        facts |= _look(picture)
+    return ImageFacts(size=len(data), sha256=hashlib.sha256(data).hexdigest(), **facts)
+
+
+def _read(path: Path) -> bytes:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ToolkitError(f"{path.name} is not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise ToolkitError(f"{path.name} has {status.st_size} bytes; {MAX_BYTES} are the limit")
+    return path.read_bytes()
+
+
+def _decode(data: bytes, container: Container | None) -> tuple[dict[str, Any], Image.Image | None]:
+    """Return the facts up to the pixels, and the pixels where they can be trusted."""
+    if container is None:
+        what = "the file is empty" if not data else "the bytes are no known image format"
+        return {"damage": Damage.UNREADABLE, "detail": what}, None
+    facts: dict[str, Any] = {"format": container.format}
+    if container.format not in EXTENSIONS_OF:
+        return facts, None
+    if container.end is not None:
+        facts["trailing"] = len(data) - container.end
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of what is checked here: sizes, odd metadata.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=[container.format]) as image:
+                return _load(image, container, facts)
+    except Image.DecompressionBombError:
+        return facts | {"damage": Damage.OVERSIZED, "detail": _too_large(None)}, None
+    except Exception as error:  # noqa: BLE001 - a decoder fed damaged bytes raises anything
+        return facts | {"damage": Damage.UNREADABLE, "detail": f"cannot be decoded ({error})"}, None
+
+
+def _load(
+    image: Image.Image, container: Container, facts: dict[str, Any]
+) -> tuple[dict[str, Any], Image.Image | None]:
+    facts |= {"width": image.width, "height": image.height}
+    if image.width * image.height > MAX_PIXELS:
+        return facts | {"damage": Damage.OVERSIZED, "detail": _too_large(image.size)}, None
+    if container.format != "JPEG":  # a JPEG with a second picture behind it has trailing data
+        facts["frames"] = getattr(image, "n_frames", 1)
+    detail = container.damage
+    if container.end is None:
+        detail = "the end of the image is missing"
+    try:
+        image.load()
+    except Exception as error:  # noqa: BLE001 - as above
+        detail = detail or f"the image breaks off ({error})"
+    if detail:
+        return facts | {"damage": Damage.TRUNCATED, "detail": detail}, None
+    flat, facts["transparent"] = _flatten(image)
+    return facts, flat
+
+
+def _flatten(image: Image.Image) -> tuple[Image.Image, bool]:
+    """Return an image as upright RGB on white, and whether anything shone through."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        # Pillow clips 16-bit grey when it converts; the high byte is what a viewer shows.
+        image = image.convert("I").point(lambda level: level * (1 / 257)).convert("L")
+    if not image.has_transparency_data:
+        return image.convert("RGB"), False
+    layer = image.convert("RGBA")
+    lowest, _ = layer.getchannel("A").getextrema()
+    if lowest == 255:
+        return layer.convert("RGB"), False
+    paper = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(paper, layer).convert("RGB"), True
+
+
+def _look(picture: Image.Image) -> dict[str, Any]:
+    """Return the facts that follow from an RGB picture."""
+    size = f"{picture.width}x{picture.height} ".encode()
+    grey = picture.convert("L")
+    histogram = grey.histogram()
+    paper = max(level for level, count in enumerate(histogram) if count)
+    total = picture.width * picture.height
+    return {
+        "pixels": hashlib.sha256(size + picture.tobytes()).hexdigest(),
+        "ink": sum(histogram[: max(0, paper - INK_CONTRAST)]) / total,
+        "color": sum(_chroma(picture).histogram()[CHROMA:]) / total,
+        "shading": _shading(grey, paper),
+    }
+
+
+def _chroma(picture: Image.Image) -> Image.Image:
+    """Return, per pixel, the distance between its strongest and its weakest channel."""
+    red, green, blue = picture.split()
+    strongest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    weakest = ImageChops.darker(ImageChops.darker(red, green), blue)
+    return ImageChops.subtract(strongest, weakest)
+
+
+def _shading(grey: Image.Image, paper: int) -> float:
+    """Return the share of pixels whose whole neighborhood is darker than paper, yet not black."""
+    factor = max(1, max(grey.size) // TONE_SIDE)
+    small = grey.reduce(factor) if factor > 1 else grey
+    levels = small.filter(ImageFilter.MaxFilter(9)).histogram()
+    return sum(levels[TONE : max(TONE, paper - TONE)]) / (small.width * small.height)
+
+
+def _too_large(size: tuple[int, int] | None) -> str:
+    what = f"{size[0]}×{size[1]} pixels" if size else "far too many pixels"
+    return f"{what}; {MAX_PIXELS // 1_000_000} Mpx are the limit"

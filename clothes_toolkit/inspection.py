@@ -1,0 +1,86 @@
+"""Every image of a dataset looked at once, in parallel processes, with what is known kept."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from clothes_toolkit.cache import FactsCache, Stamp
+from clothes_toolkit.dataset import Dataset
+from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.images import Damage, ImageFacts, inspect
+
+Progress = Callable[[int, int], None]
+"""Hears how many images are done, of how many."""
+
+WORTH_A_PROCESS = 64
+"""Images below which starting processes costs more than it saves."""
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def inspect_images(
+    dataset: Dataset,
+    jobs: int = 1,
+    on_progress: Progress = lambda _done, _total: None,
+) -> dict[str, ImageFacts]:
+    """Return the facts of every image file inside the dataset's folders, by path.
+
+    An image that cannot be read is `Damage.UNREADABLE`. With `jobs` above 1 the calling script must
+    be importable, as `multiprocessing` asks.
+    """
+    paths = [entry.path for entry in dataset.entries if entry.is_readable]
+    stamps = dict(_stamps(dataset.root, paths))
+    cache = FactsCache(dataset.root)
+    facts = cache.recall(stamps)
+    unknown = [path for path in paths if path not in facts]
+    found = {}
+    on_progress(len(facts), len(paths))
+    for path, told in _inspect(dataset.root, unknown, jobs):
+        found[path] = told
+        on_progress(len(facts) + len(found), len(paths))
+    cache.remember((path, stamps[path], told) for path, told in found.items() if path in stamps)
+    return facts | found
+
+
+def _stamps(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, Stamp]]:
+    for path in paths:
+        try:
+            yield path, Stamp.of(root / path)
+        except OSError:
+            continue
+
+
+def _inspect(root: Path, paths: Sequence[str], jobs: int) -> Iterator[tuple[str, ImageFacts]]:
+    tasks = [root / path for path in paths]
+    if jobs <= 1 or len(paths) < WORTH_A_PROCESS:
+        yield from zip(paths, map(_inspect_one, tasks), strict=True)
+        return
+    # Spawned, not forked: the caller may have threads, and a fork would copy their locks.
+    context = multiprocessing.get_context("spawn")
+    chunk = max(1, min(32, len(paths) // (4 * jobs)))
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        try:
+            found = pool.map(_inspect_one, tasks, chunksize=chunk)
+            yield from zip(paths, found, strict=True)
+        except BrokenProcessPool as error:
+            raise ToolkitError(
+                "a decoding process was killed, probably for memory; try again with --jobs 1"
+            ) from error
+
+
+def _inspect_one(path: Path) -> ImageFacts:
+    try:
+        return inspect(path)
+    except OSError as error:
+        detail = f"cannot be read ({error.strerror or error})"
+        return ImageFacts(size=0, sha256="", damage=Damage.UNREADABLE, detail=detail)

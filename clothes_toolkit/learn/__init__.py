@@ -1,0 +1,1 @@
+"""The bridge to the network: the only room that knows `arnet`."""

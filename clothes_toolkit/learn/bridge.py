@@ -1,0 +1,121 @@
+"""From a dataset to what the network takes, and from its errors to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from clothes_toolkit.checks.rule import Subject
+from clothes_toolkit.checks.splits import split_leak
+from clothes_toolkit.dataset import Dataset, Layout
+from clothes_toolkit.errors import MissingExtraError, ToolkitError
+from clothes_toolkit.images import open_image
+
+if TYPE_CHECKING:
+    from arnet.data import PairImages, Pairs
+
+HELD_OUT_SHARE = 0.15
+"""Share of the train photos that protocol `validation` holds out."""
+
+
+def network(what: str) -> ModuleType:
+    """Import `arnet`; raises `MissingExtraError`, naming `what` needs it, where that fails."""
+    try:
+        import arnet
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in (
+            "torch",
+            "timm",
+            "torchvision",
+            "safetensors",
+            "numpy",
+        ):
+            raise MissingExtraError(what, "learn") from error
+        raise
+    return arnet
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what `arnet` refuses into a `ToolkitError`."""
+    from arnet.errors import ArnetError
+
+    try:
+        yield
+    except ArnetError as error:
+        raise ToolkitError(str(error)) from error
+
+
+def pairs_of(dataset: Dataset, split: str) -> Pairs:
+    """Return the sketches of a split that have their photo, and all photos of the split."""
+    from arnet.data import Pairs
+
+    photos = [photo for photo in dataset.photos if photo.split == split]
+    index = {photo.stem: number for number, photo in enumerate(photos)}
+    pairs = [pair for pair in dataset.pairs if pair.photo.split == split]
+    return Pairs(
+        tuple(dataset.root / pair.sketch.path for pair in pairs),
+        tuple(dataset.root / photo.path for photo in photos),
+        tuple(index[pair.photo.stem] for pair in pairs),
+    )
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Open an image through the toolkit's door, with the errors that the network expects."""
+    try:
+        return open_image(path)
+    except ToolkitError as error:
+        raise ValueError(str(error)) from error
+
+
+def require_train_and_test(dataset: Dataset) -> None:
+    """Raise `ToolkitError` unless a dataset can be trained on and tested honestly."""
+    if dataset.layout is not Layout.SPLIT:
+        raise ToolkitError(
+            f"{dataset.root}: a pool without a split; a baseline needs train and test"
+        )
+    for split in dataset.splits:
+        if not any(pair.photo.split == split for pair in dataset.pairs):
+            raise ToolkitError(
+                f"{dataset.root}: there are no pairs in {split}; a baseline needs pairs in "
+                "trainA, trainB and in testA, testB"
+            )
+    leak = next(iter(split_leak(Subject(dataset))), None)
+    if leak is not None:
+        raise ToolkitError(
+            f"{leak.path}: {leak.message}; a number measured on a leaking split says nothing, "
+            "see clothes-toolkit validate"
+        )
+
+
+def hold_out(images: PairImages, seed: int) -> tuple[PairImages, PairImages]:
+    """Split train pairs by photo into pairs to train on and pairs to choose the epoch with.
+
+    Raises `ToolkitError` where there are too few photos to hold any out.
+    """
+    import torch
+
+    from arnet.data import PairImages
+
+    count = len(images.photos)
+    held = round(HELD_OUT_SHARE * count)
+    drawn = torch.zeros(count, dtype=torch.bool)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    drawn[order[:held]] = True
+    parts = []
+    for photos in (~drawn, drawn):
+        mine = photos[images.photo_of]
+        if not mine.any():
+            raise ToolkitError(
+                f"{count} train photos are too few for --protocol validation; use --protocol fixed"
+            )
+        place = photos.cumsum(0) - 1
+        parts.append(
+            PairImages(images.sketches[mine], images.photos[photos], place[images.photo_of[mine]])
+        )
+    return parts[0], parts[1]

@@ -1,0 +1,94 @@
+"""What a baseline is asked to be, and what follows from it for the method and the recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from clothes_toolkit.errors import ToolkitError
+
+if TYPE_CHECKING:
+    from arnet.recipes import Recipe
+
+PROTOCOLS = ("fixed", "validation", "best-on-test")
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineSpec:
+    """What to train and how; `None` means the method's or the recipe's own.
+
+    Attributes:
+        method: its name, see `clothes-toolkit models`.
+        backbone: a timm name.
+        weights: "hub", "none" or the path of a safetensors file.
+        recipe: "strong" or "published".
+        init: folder of a checkpoint to start from.
+        protocol: how the epoch that is tested is chosen, one of `PROTOCOLS`.
+        device: "auto", "cpu" or "cuda". `precision`: "auto", "fp32" or "bf16".
+        settings: fields of the method's options or of the recipe, as text.
+    """
+
+    method: str
+    backbone: str | None = None
+    weights: str = "hub"
+    recipe: str = "strong"
+    init: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    seeds: tuple[int, ...] = (0,)
+    protocol: str = "fixed"
+    device: str = "auto"
+    precision: str = "auto"
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def divide_settings(spec: BaselineSpec) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tell the settings of the method from those of the recipe."""
+    from arnet.errors import did_you_mean
+    from arnet.options import option_names
+    from arnet.recipes import Recipe
+    from arnet.registry import method_info
+
+    of_method = {*option_names(method_info(spec.method).options), "image_size"}
+    of_recipe = {*option_names(Recipe)} - {"name"}
+    for name in spec.settings:
+        if name not in of_method | of_recipe:
+            hint = did_you_mean(name, of_method | of_recipe)
+            known = ", ".join(sorted(of_method | of_recipe))
+            raise ToolkitError(f"--set: there is no setting '{name}'.{hint or f' Known: {known}.'}")
+    method: dict[str, Any] = {k: v for k, v in spec.settings.items() if k in of_method}
+    return method, {k: v for k, v in spec.settings.items() if k in of_recipe}
+
+
+def recipe_of(spec: BaselineSpec, settings: Mapping[str, object], pairs: int) -> Recipe:
+    """Return the recipe with everything that was asked for, for so many train pairs."""
+    from arnet.options import with_options
+    from arnet.recipes import get_recipe
+
+    given = {"epochs": spec.epochs, "batch_size": spec.batch_size, "lr": spec.lr}
+    changes = {name: value for name, value in given.items() if value is not None}
+    recipe = with_options(get_recipe(spec.recipe), {**settings, **changes})
+    return fitting(recipe, pairs, explicit=spec.batch_size is not None or "batch_size" in settings)
+
+
+def fitting(recipe: Recipe, pairs: int, *, explicit: bool) -> Recipe:
+    """Shrink a batch that nobody asked for to the set; one that was asked for stays, and fails."""
+    if explicit or recipe.batch_size <= pairs:
+        return recipe
+    return dataclasses.replace(recipe, batch_size=max(2, pairs))
+
+
+def weights_of(text: str) -> Literal["hub", "none"] | Path:
+    """Read `--weights`; raises `ToolkitError` for a file that is not there."""
+    if text == "hub":
+        return "hub"
+    if text == "none":
+        return "none"
+    path = Path(text)
+    if not path.is_file():
+        raise ToolkitError(f"{text}: no such weights file; --weights takes hub, none or a file")
+    return path

@@ -1,0 +1,1 @@
+"""Releases: what belongs to one, and its checksum."""
