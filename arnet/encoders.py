@@ -60,7 +60,9 @@ class Encoder(nn.Module):
     for a name that timm does not know or options that the backbone does not take.
 
     Attributes:
+        grid: rows and columns of the tokens. `dim`: their width.
         chunk: images that pass through at a time; 0 is all of them.
+        unreached: parameters of the backbone that only its classifier would use.
     """
 
     mean: Tensor
@@ -78,6 +80,7 @@ class Encoder(nn.Module):
         self.register_buffer("std", _per_channel(spec.std or config["std"]))
         if spec.freeze_bn:
             self.backbone = freeze_batch_norm_2d(self.backbone)  # type: ignore[no-untyped-call]
+        self.unreached: set[str] = set()
         self.grid, self.dim = self._probe()
         self.chunk = 0
 
@@ -105,12 +108,22 @@ class Encoder(nn.Module):
         return self.prefix_tokens == 0 and not self.channels_last_output
 
     def _probe(self) -> tuple[tuple[int, int], int]:
-        """Return the token grid and width, from one blank image."""
+        """Return the token grid and width, from one blank image; drop what it does not reach.
+
+        Backbones keep parts that only their classifier uses (a last norm, wide layers before the
+        logits), which would never be trained.
+        """
         was_training = self.training
         self.eval()
-        with torch.no_grad():
-            out = self.backbone.forward_features(torch.zeros(1, 3, *self.size))
+        out = self.backbone.forward_features(torch.zeros(1, 3, *self.size))
         self.train(was_training)
+        parameters = dict(self.backbone.named_parameters())
+        reached = torch.autograd.grad(out.sum(), list(parameters.values()), allow_unused=True)
+        for name, gradient in zip(parameters, reached, strict=True):
+            if gradient is None:
+                owner, _, leaf = name.rpartition(".")
+                self.backbone.get_submodule(owner).register_parameter(leaf, None)
+                self.unreached.add(name)
         if out.dim() == 4:
             rows, columns, dim = (
                 out.shape[1:] if self.channels_last_output else (*out.shape[2:], out.shape[1])
@@ -154,12 +167,12 @@ def load_backbone_weights(encoder: Encoder, weights: Path) -> None:
     except (OSError, SafetensorError) as error:
         raise ArnetError(f"{weights}: cannot be read as safetensors ({error})") from error
     head = backbone.pretrained_cfg.get("classifier") or ()
-    heads = (head,) if isinstance(head, str) else tuple(head)
+    heads = tuple(f"{name}." for name in ((head,) if isinstance(head, str) else head))
     wanted = {k: v for k, v in backbone.state_dict().items() if not _is_counter(k)}
     state = {
         k: v
         for k, v in state.items()
-        if not _is_counter(k) and (k in wanted or not k.startswith(tuple(f"{h}." for h in heads)))
+        if k in wanted or not (_is_counter(k) or k in encoder.unreached or k.startswith(heads))
     }
     if problem := _misfit(state, wanted):
         raise ArnetError(
@@ -214,12 +227,14 @@ def _misfit(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | 
 
 
 def _is_folded(state: Mapping[str, Tensor]) -> bool:
-    """Whether batch norm statistics were never measured: every mean 0 and one variance for all."""
+    """Whether batch norm holds no statistics but what undoes its own epsilon."""
     means = [v for k, v in state.items() if k.endswith("running_mean")]
     variances = [v for k, v in state.items() if k.endswith("running_var")]
     if not means or any(m.any() for m in means):
         return False
-    return len(torch.unique(torch.cat(variances))) == 1
+    values = torch.unique(torch.cat(variances))
+    # Batch norm that was never trained has variance 1.
+    return len(values) == 1 and bool(values != 1)
 
 
 def _normalizes_nothing(backbone: nn.Module) -> bool:

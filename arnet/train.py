@@ -120,11 +120,16 @@ class Trainer:
         self.method.load_state_dict(
             {k.removeprefix("method."): v for k, v in state.items() if k.startswith("method.")}
         )
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         slots: dict[int, dict[str, Tensor]] = {}
         for key, value in state.items():
             if key.startswith("optimizer."):
-                _, index, name = key.split(".")
-                slots.setdefault(int(index), {})[name] = value
+                _, number, name = key.split(".")
+                owner = parameters[int(number)]
+                if value.shape == owner.shape:
+                    # Fused optimizers walk memory, so a moment must lie as its parameter does.
+                    value = torch.empty_like(owner).copy_(value)
+                slots.setdefault(int(number), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
         self.epoch = epoch
 

@@ -12,7 +12,7 @@ from clothes_toolkit.edits import new_folder, write_file
 from clothes_toolkit.learn.baseline import Watcher, baseline
 from clothes_toolkit.learn.bridge import network, one_line_errors, open_picture, pairs_of
 from clothes_toolkit.learn.result import BaselineResult
-from clothes_toolkit.learn.spec import BaselineSpec
+from clothes_toolkit.learn.spec import BaselineSpec, divide_settings
 from clothes_toolkit.report import Report
 from clothes_toolkit.sources.garments import make_garments
 from clothes_toolkit.validate import validate
@@ -93,7 +93,8 @@ def _measure_untrained(dataset: Dataset) -> dict[int, float]:
     from arnet.registry import create_method
 
     torch.manual_seed(SPEC.seeds[0])
-    method = create_method(SPEC.method, SPEC.backbone, "none", **SPEC.settings)
+    options, _ = divide_settings(SPEC)
+    method = create_method(SPEC.method, SPEC.backbone, "none", **options)
     found = evaluate(method, load_pairs(pairs_of(dataset, "test"), method.size, open_picture))
     return {q: found.accuracy(q) for q in Q_VALUES}
 

@@ -61,6 +61,10 @@ def divide_settings(spec: BaselineSpec) -> tuple[dict[str, Any], dict[str, Any]]
             known = ", ".join(sorted(of_method | of_recipe))
             raise ToolkitError(f"--set: there is no setting '{name}'.{hint or f' Known: {known}.'}")
     method: dict[str, Any] = {k: v for k, v in spec.settings.items() if k in of_method}
+    if "image_size" in method:
+        if not method["image_size"].isdecimal():
+            raise ToolkitError(f"--set: image_size cannot be {method['image_size']!r}")
+        method["image_size"] = int(method["image_size"])
     return method, {k: v for k, v in spec.settings.items() if k in of_recipe}
 
 

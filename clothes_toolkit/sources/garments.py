@@ -86,9 +86,7 @@ def make_garments(
             on_photo(number, total)
 
 
-def _draw_pair(
-    seed: int, number: int, size: int
-) -> Iterable[tuple[Side, str, Image.Image]]:
+def _draw_pair(seed: int, number: int, size: int) -> Iterable[tuple[Side, str, Image.Image]]:
     random = Random(f"garment {seed} {number}")  # noqa: S311 - for pictures, not for secrets
     garment, stem = draw_garment(random), f"{number:05}"
     yield Side.PHOTO, filename(PhotoName(stem)), photograph(garment, size, random)
