@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.layers.norm_act import FrozenBatchNormAct2d, freeze_batch_norm_2d
+from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -53,6 +54,22 @@ class BackboneSpec:
     image_size: int | None = None
 
 
+class LastBlock(Block):
+    """A vision transformer's last block, which can leave out what the class token does not need."""
+
+    only_class_token = False
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Return all tokens (B, T, D), or the class token alone (B, 1, D)."""
+        if not self.only_class_token:
+            whole: Tensor = super().forward(x, *args, **kwargs)
+            return whole
+        mixed = self.attn(self.norm1(x))[:, :1]
+        first = x[:, :1] + self.drop_path1(self.ls1(mixed))
+        alone: Tensor = first + self.drop_path2(self.ls2(self.mlp(self.norm2(first))))
+        return alone
+
+
 class Encoder(nn.Module):
     """A backbone without its classifier, which normalizes its own inputs.
 
@@ -82,7 +99,14 @@ class Encoder(nn.Module):
             self.backbone = freeze_batch_norm_2d(self.backbone)  # type: ignore[no-untyped-call]
         self.unreached: set[str] = set()
         self.grid, self.dim = self._probe()
+        # In a list, so that its parameters are not registered twice.
+        self._last_block = [_last_block(self.backbone)]
         self.chunk = 0
+
+    @property
+    def last_block(self) -> LastBlock | None:
+        """The block that can give the class token alone, where the backbone has one."""
+        return self._last_block[0]
 
     @property
     def _mixes_the_batch(self) -> bool:
@@ -91,9 +115,25 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Features:
         """Encode images, float in [0, 1], (B, 3, H, W)."""
-        if self.chunk and len(images) > self.chunk and not self._mixes_the_batch:
-            parts = [self(part) for part in torch.split(images, self.chunk)]
-            return Features(*(torch.cat(kind) for kind in zip(*parts, strict=True)))
+        parts = [self._encode(part) for part in self._chunks(images)]
+        return Features(*(torch.cat(kind) for kind in zip(*parts, strict=True)))
+
+    def class_token(self, images: Tensor) -> Tensor:
+        """Return the class tokens alone, (B, D): the same values for less work."""
+        if self.last_block is None:
+            features: Features = self(images)
+            return features.cls
+        self.last_block.only_class_token = True
+        try:
+            return torch.cat([self._encode(part).cls for part in self._chunks(images)])
+        finally:
+            self.last_block.only_class_token = False
+
+    def _chunks(self, images: Tensor) -> tuple[Tensor, ...]:
+        whole = not self.chunk or self._mixes_the_batch
+        return (images,) if whole else torch.split(images, self.chunk)
+
+    def _encode(self, images: Tensor) -> Features:
         out: Tensor = self.backbone.forward_features((images - self.mean) / self.std)
         if out.dim() == 4:
             patches = out.flatten(1, 2) if self.channels_last_output else out.flatten(2).mT
@@ -118,7 +158,9 @@ class Encoder(nn.Module):
         out = self.backbone.forward_features(torch.zeros(1, 3, *self.size))
         self.train(was_training)
         parameters = dict(self.backbone.named_parameters())
-        reached = torch.autograd.grad(out.sum(), list(parameters.values()), allow_unused=True)
+        reached: tuple[Tensor | None, ...] = torch.autograd.grad(
+            out.sum(), list(parameters.values()), allow_unused=True
+        )
         for name, gradient in zip(parameters, reached, strict=True):
             if gradient is None:
                 owner, _, leaf = name.rpartition(".")
@@ -211,6 +253,19 @@ def _create_backbone(spec: BackboneSpec, pretrained: bool) -> Any:
             f"the weights of {spec.name} cannot be had from the Hub ({reason}); give a file "
             "(--weights FILE.safetensors), or train from scratch (--weights none)"
         ) from error
+
+
+def _last_block(backbone: Any) -> LastBlock | None:
+    """Return the last block of a plain vision transformer, able to give its class token alone."""
+    blocks = getattr(backbone, "blocks", None)
+    if type(backbone) is not VisionTransformer or not backbone.num_prefix_tokens or not blocks:
+        return None
+    if type(blocks[-1]) is not Block:
+        return None
+    last: Any = blocks[-1]
+    last.__class__ = LastBlock
+    block: LastBlock = last
+    return block
 
 
 def _misfit(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:

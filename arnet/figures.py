@@ -12,7 +12,8 @@ from arnet.evaluate import Retrieval
 
 CELL = 132
 MARGIN = 6
-LABEL = 22
+LABEL = 26
+RANK = 44
 RIGHT, WRONG, INK, FAINT = (34, 139, 76), (190, 190, 190), (30, 30, 30), (120, 120, 120)
 
 
@@ -29,22 +30,22 @@ def retrieval_sheet(
     """
     top = min(top, retrieval.top.shape[1])
     step = CELL + MARGIN
-    sheet = Image.new(
-        "RGB", (step * (top + 1) + 3 * MARGIN, LABEL + step * len(queries) + MARGIN), "white"
-    )
+    size = (RANK + step * (top + 1) + 2 * MARGIN, LABEL + step * len(queries) + MARGIN)
+    sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(13)
-    draw.text((MARGIN, MARGIN), "sketch", INK, font)
+    draw.text((MARGIN, MARGIN), "rank", FAINT, font)
+    draw.text((RANK, MARGIN), "sketch", INK, font)
     for place in range(top):
-        draw.text((step * (place + 1) + 3 * MARGIN, MARGIN), f"{place + 1}", INK, font)
+        draw.text((RANK + step * (place + 1) + MARGIN, MARGIN), f"{place + 1}", INK, font)
     for row, query in enumerate(queries):
-        y = LABEL + MARGIN + row * step
-        sheet.paste(_picture(images.sketches[query]), (MARGIN, y))
+        y = LABEL + row * step
         rank = int(retrieval.ranks[query])
-        draw.text((MARGIN + 3, y + 3), f"rank {rank}", RIGHT if rank <= top else FAINT, font)
+        draw.text((MARGIN, y + CELL // 2), str(rank), RIGHT if rank <= top else FAINT, font)
+        sheet.paste(_picture(images.sketches[query]), (RANK, y))
         for place in range(top):
             photo = int(retrieval.top[query, place])
-            x = step * (place + 1) + 2 * MARGIN
+            x = RANK + step * (place + 1) + MARGIN
             sheet.paste(_picture(images.photos[photo]), (x, y))
             is_right = photo == int(images.photo_of[query])
             frame = (x, y, x + CELL - 1, y + CELL - 1)

@@ -44,13 +44,15 @@ class MethodInfo:
     published: Mapping[str, Mapping[str, float | int | str]]
 
 
-def _published(at1: float, at5: float, at10: float, queries: int) -> dict[str, float | int | str]:
+def _published(
+    at1: float, at5: float, at10: float, queries: int, protocol: str = "best-on-test"
+) -> dict[str, float | int | str]:
     return {
         "acc@1": at1,
         "acc@5": at5,
         "acc@10": at10,
         "n_queries": queries,
-        "protocol": "best-on-test",
+        "protocol": protocol,
     }
 
 
@@ -67,7 +69,8 @@ _METHODS = {
                 # The paper prints 94.12, which is no multiple of 1/275; the authors' log has 94.18.
                 "clothes-v1": _published(94.18, 98.91, 99.27, 275),
                 "chair-v2": _published(73.31, 93.24, 97.15, 281),
-                "shoe-v2": _published(40.11, 67.54, 79.29, 536),
+                # The one row that is not the best of its log, which reached 41.23.
+                "shoe-v2": _published(40.11, 67.54, 79.29, 536, "epoch 99 of 500"),
             },
         ),
         MethodInfo(

@@ -54,24 +54,27 @@ class FactsCache:
         self._folder = root / PRIVATE_FOLDER
         self._file = self._folder / "facts.sqlite"
         # Mode bits, too: an administrator may write where nobody should.
-        self._writable = os.access(root, os.W_OK) and bool(root.stat().st_mode & 0o222)
+        self._writable = (
+            os.access(root, os.W_OK)
+            and bool(root.stat().st_mode & 0o222)
+            and not self._folder.is_symlink()
+        )
 
     def recall(self, stamps: Mapping[str, Stamp]) -> dict[str, ImageFacts]:
         """Return the facts of the files whose stamps are still the same."""
-        if not self._file.exists():
+        if not self._writable or not self._file.exists():
             return {}
         try:
             with closing(self._connect()) as database:
                 rows = database.execute("SELECT path, stamp, json FROM facts").fetchall()
-        except sqlite3.Error:
+            return {
+                path: ImageFacts.from_json(json.loads(text))
+                for path, stamp, text in ((os.fsdecode(raw), *rest) for raw, *rest in rows)
+                if path in stamps and str(stamps[path]) == stamp
+            }
+        except (sqlite3.Error, ValueError, TypeError, KeyError):
             self._discard()
             return {}
-        known = {}
-        for raw, stamp, text in rows:
-            path = os.fsdecode(raw)
-            if path in stamps and str(stamps[path]) == stamp:
-                known[path] = ImageFacts.from_json(json.loads(text))
-        return known
 
     def remember(self, facts: Iterable[tuple[str, Stamp, ImageFacts]]) -> None:
         """Keep facts, of settled files only; does nothing where writing is forbidden."""

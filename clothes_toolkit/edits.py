@@ -14,7 +14,10 @@ PARTIAL = ".partial"
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a whole file or none of it: under another name, flushed to the disk, then renamed."""
+    """Write a whole file or none of it: under another name, flushed to the disk, then renamed.
+
+    Raises `ToolkitError` where it cannot be written; what was there before stays.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with beside.open("wb") as file:
@@ -22,6 +25,8 @@ def write_file(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+    except OSError as error:
+        raise ToolkitError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
         beside.unlink(missing_ok=True)
 

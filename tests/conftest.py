@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ def _no_debug() -> Iterator[None]:
     LazyGroup.debug = False
     yield
     LazyGroup.debug = False
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

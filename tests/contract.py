@@ -89,9 +89,7 @@ BASELINE = at_least(
             epochs=WHOLE,
             epoch_chosen=WHOLE,
             **ACCURACY,
-            best_on_test={
-                "anyOf": [{"type": "null"}, exact(epoch=WHOLE, **{"acc@1": PERCENT})]
-            },
+            best_on_test={"anyOf": [{"type": "null"}, exact(epoch=WHOLE, **{"acc@1": PERCENT})]},
             train_seconds=NUMBER,
             views_per_second=NUMBER,
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -75,6 +76,36 @@ def test_chunks_change_nothing() -> None:
             assert (part - all_at_once).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vit_tiny_patch16_224",
+        "test_vit",
+        "test_vit4",
+        "deit_tiny_patch16_224",
+        "swin_tiny_patch4_window7_224",
+        "test_efficientnet",
+    ],
+)
+def test_the_class_token_alone_is_the_same(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = Encoder(BackboneSpec(name)).eval()
+    encoder.chunk = 2
+    images = torch.rand(3, 3, *encoder.size)
+    whole, alone = encoder(images).cls, encoder.class_token(images)
+    assert (whole - alone).abs().max() < 1e-5
+    assert encoder(images).patches.shape[1] == encoder.grid[0] * encoder.grid[1]
+    parameters = list(encoder.parameters())
+    gradients = [torch.autograd.grad(cls.sum(), parameters) for cls in (whole, alone)]
+    for a, b in zip(*gradients, strict=True):
+        assert torch.allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_plain_vision_transformers_leave_out_what_nobody_reads() -> None:
+    assert Encoder(BackboneSpec("vit_tiny_patch16_224")).last_block is not None
+    assert Encoder(BackboneSpec("swin_tiny_patch4_window7_224")).last_block is None
+
+
 def test_live_batch_norm_sees_the_whole_batch() -> None:
     encoder = Encoder(BackboneSpec("test_efficientnet"))
     encoder.chunk = 2
@@ -97,7 +128,7 @@ def test_weights_load_into_every_parameter(tmp_path: Path) -> None:
         encoder = Encoder(read_spec(name, path))
         load_backbone_weights(encoder, path)
         torch.manual_seed(3)
-        original = timm.create_model(name).eval()
+        original: Any = timm.create_model(name).eval()
         images = torch.rand(2, 3, *encoder.size)
         with torch.inference_mode():
             expected = original.forward_features((images - encoder.mean) / encoder.std)
@@ -174,7 +205,11 @@ def test_folded_batch_norm_needs_its_sidecar(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "sidecar",
-    [{"freeze_bn": True}, {"timm": {"bn_eps": 1e-3}}, {"timm": {"bn_eps": 1e-5}, "freeze_bn": True}],
+    [
+        {"freeze_bn": True},
+        {"timm": {"bn_eps": 1e-3}},
+        {"timm": {"bn_eps": 1e-5}, "freeze_bn": True},
+    ],
 )
 def test_a_sidecar_that_does_not_fit_the_folding_is_refused(
     sidecar: dict[str, object], tmp_path: Path

@@ -148,10 +148,8 @@ def test_every_mode_opens_as_rgb(mode: str, file: Path) -> None:
     assert facts.pixels
     picture = open_image(file)
     assert picture.mode == "RGB"
-    darkest, lightest = picture.convert("L").getextrema()
-    assert isinstance(darkest, int)
-    assert isinstance(lightest, int)
-    assert lightest - darkest > 100
+    histogram = picture.convert("L").histogram()
+    assert sum(histogram[:80]) > 0 < sum(histogram[180:])
 
 
 def test_a_photo_taken_sideways_stands_upright(file: Path) -> None:

@@ -35,7 +35,8 @@ def build(name: str, backbone: str = "test_vit", **options: object) -> Method:
 def random_batch(method: Method, count: int = 3) -> Batch:
     generator = torch.Generator().manual_seed(5)
     views = torch.rand((4, count, 3, *method.size), generator=generator)
-    return Batch(*views, torch.arange(count))
+    sketch, photo, sketch_view, photo_view = views
+    return Batch(sketch, photo, sketch_view, photo_view, torch.arange(count))
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -70,9 +71,7 @@ def test_batch_mates_do_not_matter(name: str) -> None:
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_reloaded_checkpoint_embeds_identically(
-    name: str, backbone: str, tmp_path: Path
-) -> None:
+def test_a_reloaded_checkpoint_embeds_identically(name: str, backbone: str, tmp_path: Path) -> None:
     method = build(name, backbone).eval()
     save_method(tmp_path, method)
     saved, _ = load_tensors(tmp_path / "model.safetensors")
@@ -105,7 +104,8 @@ def test_two_encoders_start_alike_and_are_two(name: str) -> None:
 
 def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
     weights = {"multi": 1.0, "intra": 0.5, "inter": 2.0, "recycling": 3.0}
-    method = build("arnet-mstr", **{f"{k}_weight": v for k, v in weights.items()}).eval()
+    options: dict[str, object] = {f"{name}_weight": weight for name, weight in weights.items()}
+    method = build("arnet-mstr", "test_vit", **options).eval()
     loss = method.training_loss(random_batch(method))
     assert set(loss.terms) == set(weights)
     total = sum(weights[name] * term.item() for name, term in loss.terms.items())
@@ -126,9 +126,7 @@ def test_second_views_never_meet_the_other_domain() -> None:
 
 def test_fusion_weight_zero_is_the_control() -> None:
     control, basic = build("arnet-mstr", fusion_weight=0.0).eval(), build("arnet-basic").eval()
-    basic.load_state_dict(
-        {k: v for k, v in control.state_dict().items() if ".mstr." not in k}
-    )
+    basic.load_state_dict({k: v for k, v in control.state_dict().items() if ".mstr." not in k})
     images = torch.rand(2, 3, *basic.size)
     assert torch.allclose(control.embed_sketch(images), basic.embed_sketch(images), atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""Every rule: a fault planted in a sound folder gives its finding, and only what follows from it."""
+"""Every rule: a planted fault gives its finding, and only what follows from it."""
 
 from __future__ import annotations
 
@@ -67,6 +67,21 @@ def clear_alpha(image: Image.Image) -> Image.Image:
 def empty(root: Path, folder: str) -> None:
     for file in (root / folder).iterdir():
         file.unlink()
+
+
+def unlink(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).unlink()
+
+
+def dangle(root: Path, path: str) -> None:
+    unlink(root, path)
+    (root / path).symlink_to("gone.png")
+
+
+def blank(root: Path, mode: str, color: object, *paths: str) -> None:
+    for path in paths:
+        Image.new(mode, (80, 80), color).save(root / path)  # type: ignore[arg-type]
 
 
 Plant = Callable[[Path], object]
@@ -148,12 +163,12 @@ PLANTS: list[tuple[str, Plant, Found]] = [
     ),
     (
         "orphan-sketch",
-        lambda root: (root / "testB" / "00004.png").unlink(),
+        lambda root: unlink(root, "testB/00004.png"),
         {("orphan-sketch", "testA/00004_01.png"), ("orphan-sketch", "testA/00004_02.png")},
     ),
     (
         "photo-without-sketch",
-        lambda root: [(root / "testA" / f"00004_0{d}.png").unlink() for d in (1, 2)],
+        lambda root: unlink(root, "testA/00004_01.png", "testA/00004_02.png"),
         {("photo-without-sketch", "testB/00004.png")},
     ),
     (
@@ -183,10 +198,7 @@ PLANTS: list[tuple[str, Plant, Found]] = [
     ),
     (
         "unreadable-image",
-        lambda root: (
-            (root / "trainB" / "00001.png").unlink(),
-            (root / "trainB" / "00001.png").symlink_to("gone.png"),
-        ),
+        lambda root: dangle(root, "trainB/00001.png"),
         {("unreadable-image", "trainB/00001.png")},
     ),
     (
@@ -226,17 +238,12 @@ PLANTS: list[tuple[str, Plant, Found]] = [
     ),
     (
         "blank-sketch",
-        lambda root: [
-            Image.new("RGB", (80, 80), "white").save(root / "trainA" / f"00001_0{d}.png")
-            for d in (1, 2)
-        ],
+        lambda root: blank(root, "RGB", "white", "trainA/00001_01.png", "trainA/00001_02.png"),
         {("blank-sketch", "trainA/00001_01.png"), ("blank-sketch", "trainA/00001_02.png")},
     ),
     (
         "blank-sketch",
-        lambda root: Image.new("RGBA", (80, 80), (0, 0, 0, 0)).save(
-            root / "trainA" / "00001_01.png"
-        ),
+        lambda root: blank(root, "RGBA", (0, 0, 0, 0), "trainA/00001_01.png"),
         {("blank-sketch", "trainA/00001_01.png"), ("transparent-image", "trainA/00001_01.png")},
     ),
     (

@@ -119,8 +119,7 @@ def test_a_batch_larger_than_the_set_is_refused(images: PairImages) -> None:
 def test_a_diverged_loss_stops_with_what_to_change(images: PairImages) -> None:
     run = trainer(images, recipe=dataclasses.replace(SHORT, lr=1e38))
     with pytest.raises(TrainingDivergedError, match="lower --lr"):
-        for _ in range(3):
-            run.train_epoch()
+        [run.train_epoch() for _ in range(3)]
 
 
 @given(st.integers(1, 400), st.floats(0, 0.5))

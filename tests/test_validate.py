@@ -27,13 +27,13 @@ def age(root: Path) -> None:
 def test_layouts(sound: Path, pool: Path, tmp_path: Path) -> None:
     assert Dataset.open(sound).layout is Layout.SPLIT
     assert Dataset.open(pool).layout is Layout.POOL
-    for make, message in [
-        (lambda: tmp_path / "gone", "no such folder"),
-        (lambda: next((sound / "trainA").iterdir()), "not a folder"),
-        (lambda: sound / "trainA", "not a dataset"),
+    for wrong, message in [
+        (tmp_path / "gone", "no such folder"),
+        (sound / "trainA" / "00001_01.png", "not a folder"),
+        (sound / "trainA", "not a dataset"),
     ]:
         with pytest.raises(ToolkitError, match=message):
-            Dataset.open(make())
+            Dataset.open(wrong)
 
 
 def test_counts(sound: Path, pool: Path) -> None:

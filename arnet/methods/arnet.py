@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arnet.encoders import Encoder, Features
+from arnet.encoders import Encoder
 from arnet.errors import ArnetError
 from arnet.losses import nt_xent, recycling
 from arnet.methods.base import Batch, Loss, Method
@@ -69,17 +69,19 @@ class Branch(nn.Module):
         nn.init.orthogonal_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def project(self, features: Features) -> tuple[Tensor, Tensor | None]:
-        """Return the head's output (B, E) and the recycled tokens (B, T, W), if there are any."""
+    def project(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return class tokens (B, D), the head's output (B, E), and recycled tokens (B, T, W)."""
         if self.mstr is None:
-            return self.head(features.cls), None
-        recycled, tokens = self.mstr(features.patches)
+            cls = self.encoder.class_token(images)
+            return cls, self.head(cls), None
+        cls, patches = self.encoder(images)
+        recycled, tokens = self.mstr(patches)
         share = self.fusion_weight
-        return self.head((1 - share) * features.cls + share * recycled), tokens
+        return cls, self.head((1 - share) * cls + share * recycled), tokens
 
     def embed(self, images: Tensor) -> Tensor:
         """Embed images as unit vectors (B, E)."""
-        return F.normalize(self.project(self.encoder(images))[0].float(), dim=-1)
+        return F.normalize(self.project(images)[1].float(), dim=-1)
 
 
 class ARNet(Method):
@@ -105,15 +107,14 @@ class ARNet(Method):
     def training_loss(self, batch: Batch) -> Loss:
         """Return l_multi, l_intra, l_inter and, with MSTR, l_recyc, and their weighted sum."""
         options, ids, t = self.options, batch.photo_id, self.options.temperature
-        sketch, sketch_view = _encode_together(self.sketch_branch, batch.sketch, batch.sketch_view)
-        photo, photo_view = _encode_together(self.photo_branch, batch.photo, batch.photo_view)
-        z_sketch, sketch_tokens = self.sketch_branch.project(sketch)
-        z_photo, photo_tokens = self.photo_branch.project(photo)
+        sketch, z_sketch, sketch_tokens = self.sketch_branch.project(batch.sketch)
+        photo, z_photo, photo_tokens = self.photo_branch.project(batch.photo)
+        sketch_view = self.sketch_branch.encoder.class_token(batch.sketch_view)
+        photo_view = self.photo_branch.encoder.class_token(batch.photo_view)
         terms = {
             "multi": nt_xent(z_sketch, z_photo, ids, t),
-            "intra": nt_xent(sketch_view.cls, sketch.cls, ids, t)
-            + nt_xent(photo_view.cls, photo.cls, ids, t),
-            "inter": nt_xent(sketch.cls, photo.cls, ids, t),
+            "intra": nt_xent(sketch_view, sketch, ids, t) + nt_xent(photo_view, photo, ids, t),
+            "inter": nt_xent(sketch, photo, ids, t),
         }
         total = (
             options.multi_weight * terms["multi"]
@@ -137,13 +138,3 @@ class ARNet(Method):
     def embed_photo(self, images: Tensor) -> Tensor:
         """Embed photos, float in [0, 1], (B, 3, H, W), as unit vectors (B, E)."""
         return self.photo_branch.embed(images)
-
-
-def _encode_together(branch: Branch, anchor: Tensor, view: Tensor) -> tuple[Features, Features]:
-    """Encode two views in one pass through the weights that they share."""
-    both = branch.encoder(torch.cat([anchor, view]))
-    count = len(anchor)
-    return (
-        Features(both.cls[:count], both.patches[:count]),
-        Features(both.cls[count:], both.patches[count:]),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -23,9 +24,7 @@ COMMANDS = {
 }
 
 
-@click.group(
-    cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=LazyGroup, commands_at=COMMANDS)
 @click.version_option(__version__, prog_name="clothes-toolkit")
 @debug_option
 def cli() -> None:
@@ -43,6 +42,8 @@ def main() -> None:
 
 
 def _run() -> int:
+    # What libraries log while they retry is not for users; what fails in the end is raised.
+    logging.disable(logging.WARNING)
     try:
         status = cli.main(standalone_mode=False)
         sys.stdout.flush()

@@ -15,8 +15,9 @@ from clothes_toolkit.cli.common import FOLDER, printable, scheme_option
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.learn.baseline import Watcher, baseline
+from clothes_toolkit.learn.baseline import baseline
 from clothes_toolkit.learn.result import Q_VALUES, BaselineResult
+from clothes_toolkit.learn.session import Watcher
 from clothes_toolkit.learn.spec import PROTOCOLS, BaselineSpec
 
 if TYPE_CHECKING:
@@ -236,6 +237,10 @@ def watcher_for_terminal() -> Iterator[Watcher]:
 
 class LineWatcher(Watcher):
     """Prints a line an epoch."""
+
+    def fetching(self, backbone: str) -> None:
+        """Print what is waited for."""
+        click.echo(f"fetching the weights of {backbone} from the Hub …", err=True)
 
     def epoch(self, seed: int, epochs: int, stats: EpochStats, accuracy: float | None) -> None:
         """Print how the epoch went."""

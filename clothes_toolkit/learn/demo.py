@@ -9,9 +9,10 @@ from pathlib import Path
 
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.edits import new_folder, write_file
-from clothes_toolkit.learn.baseline import Watcher, baseline
+from clothes_toolkit.learn.baseline import baseline
 from clothes_toolkit.learn.bridge import network, one_line_errors, open_picture, pairs_of
 from clothes_toolkit.learn.result import BaselineResult
+from clothes_toolkit.learn.session import Watcher
 from clothes_toolkit.learn.spec import BaselineSpec, divide_settings
 from clothes_toolkit.report import Report
 from clothes_toolkit.sources.garments import make_garments

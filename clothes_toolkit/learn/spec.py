@@ -76,7 +76,12 @@ def recipe_of(spec: BaselineSpec, settings: Mapping[str, object], pairs: int) ->
     given = {"epochs": spec.epochs, "batch_size": spec.batch_size, "lr": spec.lr}
     changes = {name: value for name, value in given.items() if value is not None}
     recipe = with_options(get_recipe(spec.recipe), {**settings, **changes})
-    return fitting(recipe, pairs, explicit=spec.batch_size is not None or "batch_size" in settings)
+    return fitting(recipe, pairs, explicit=asks_for_batch(spec))
+
+
+def asks_for_batch(spec: BaselineSpec) -> bool:
+    """Whether a batch size was named."""
+    return spec.batch_size is not None or "batch_size" in spec.settings
 
 
 def fitting(recipe: Recipe, pairs: int, *, explicit: bool) -> Recipe:

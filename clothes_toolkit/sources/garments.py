@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -66,8 +67,8 @@ def make_garments(
 
     Args:
         out: the new folder.
-        train_photos, test_photos: how many garments each split has; each is drawn by 1 to 4
-            of the seven designers.
+        train_photos: garments to train on; each is drawn by 1 to 4 of the seven designers.
+        test_photos: garments to test on, likewise.
         seed: the same seed gives the same pixels.
         size: side of the images, pixels.
         on_photo: hears how many photos are done, of how many.
@@ -210,7 +211,7 @@ def _wobbled(points: list[Point], amount: float, random: Random) -> list[Point]:
 
 def _densified(points: list[Point], step: float) -> list[Point]:
     dense = [points[0]]
-    for start, end in zip(points, points[1:], strict=False):
+    for start, end in pairwise(points):
         count = max(1, round(math.dist(start, end) / step))
         for index in range(1, count + 1):
             t = index / count

@@ -191,9 +191,9 @@ def _front(
         lines += [Line(pocket, True, True), Line(mirrored(pocket), True, True)]
     if kind in ("tee", "shirt") and random.random() < 0.5:
         x, y, size = 0.5 + 0.3 * chest, armhole, random.uniform(0.05, 0.08)
-        pocket = ((x, y), (x + size, y), (x + size, y + size), (x + size / 2, y + 1.2 * size),
-                  (x, y + size))  # fmt: skip
-        lines.append(Line(pocket, True, True))
+        patch = ((x, y), (x + size, y), (x + size, y + size), (x + size / 2, y + 1.2 * size),
+                 (x, y + size))  # fmt: skip
+        lines.append(Line(patch, True, True))
     if kind == "dress":
         lines.append(Line(((0.5 - waist, middle), (0.5 + waist, middle)), detail=True))
         pleats = random.choice((0, 2, 4, 6))
@@ -223,8 +223,8 @@ def _skirt(random: Random) -> Parts:
         foot = (0.5 + share * hem, length)
         lines.append(Line(((0.5 + share * waist, band), foot), detail=True))
     if random.random() < 0.4:
-        for index in range(random.randint(3, 8)):
-            lines.append(_dot(0.5, band + 0.05 + 0.06 * index, 0.009))
+        count = random.randint(3, 8)
+        lines += [_dot(0.5, band + 0.05 + 0.06 * index, 0.009) for index in range(count)]
     return (body,), tuple(line for line in lines if line.points[0][1] < length)
 
 

@@ -1,0 +1,40 @@
+"""Writes `docs/cli.md` from the commands' own help: `make docs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clothes_toolkit.checks import RULES
+from clothes_toolkit.cli import COMMANDS, cli
+
+PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
+WIDTH = 88
+
+
+def page() -> str:
+    """Return the reference of the command line."""
+    parts = [
+        (
+            "# The command line\n\n"
+            "Made from the commands' `--help` by `make docs`; a test checks it.\n\n"
+            "Exit status: **0** done and sound, **1** done, with findings, **2** could not run.\n"
+            "Results go to stdout, messages and progress to stderr.\n"
+        )
+    ]
+    top = click.Context(cli, info_name="clothes-toolkit", terminal_width=WIDTH)
+    for name in COMMANDS:
+        command = cli.get_command(top, name)
+        assert command is not None
+        context = click.Context(command, top, name, terminal_width=WIDTH)
+        parts.append(f"\n## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    rules = "".join(f"| `{r.name}` | {r.severity} | {r.summary} |\n" for r in RULES)
+    parts.append(
+        f"\n## Rules of validate\n\n| rule | severity | fires for |\n|---|---|---|\n{rules}"
+    )
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,40 @@
+"""The command line with run-time dependencies only; run by `make smoke`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from clothes_toolkit.sources.garments import make_garments
+
+COMMAND = [sys.executable, "-m", "clothes_toolkit"]
+
+
+def main() -> None:
+    """Make a dataset, validate it, and see what needs an extra refused."""
+    if importlib.util.find_spec("torch") is not None:
+        raise SystemExit("torch is installed here: this shows nothing")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "Clothes-Demo"
+        make_garments(root, train_photos=30, test_photos=6, size=96)
+        for command, status in (("validate", 0), ("stats", 0)):
+            found = subprocess.run(
+                [*COMMAND, command, str(root), "--format", "json", "--jobs", "2"],
+                capture_output=True,
+                check=False,
+            )
+            if found.returncode != status or found.stderr:
+                raise SystemExit(f"{command}: {found.returncode} {found.stderr.decode()}")
+            json.loads(found.stdout)
+        found = subprocess.run([*COMMAND, "models"], capture_output=True, check=False)
+        if found.returncode != 2 or b"[learn]" not in found.stderr:
+            raise SystemExit(f"models: {found.returncode} {found.stderr.decode()}")
+    sys.stdout.write("smoke: the command line works with run-time dependencies only\n")
+
+
+if __name__ == "__main__":
+    main()
