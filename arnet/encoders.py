@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,6 +80,7 @@ class Encoder(nn.Module):
     Attributes:
         grid: rows and columns of the tokens. `dim`: their width.
         chunk: images that pass through at a time; 0 is all of them.
+        full_precision: the backbone runs in fp32 even where the rest does not.
         unreached: parameters of the backbone that only its classifier would use.
     """
 
@@ -102,6 +104,7 @@ class Encoder(nn.Module):
         # In a list, so that its parameters are not registered twice.
         self._last_block = [_last_block(self.backbone)]
         self.chunk = 0
+        self.full_precision = False
 
     @property
     def last_block(self) -> LastBlock | None:
@@ -134,13 +137,25 @@ class Encoder(nn.Module):
         return (images,) if whole else torch.split(images, self.chunk)
 
     def _encode(self, images: Tensor) -> Features:
-        out: Tensor = self.backbone.forward_features((images - self.mean) / self.std)
+        with self._precision(images.device.type):
+            out: Tensor = self.backbone.forward_features((images - self.mean) / self.std)
         if out.dim() == 4:
             patches = out.flatten(1, 2) if self.channels_last_output else out.flatten(2).mT
             return Features(patches.mean(dim=1), patches)
         patches = out[:, self.prefix_tokens :]
         cls = out[:, 0] if self.prefix_tokens else patches.mean(dim=1)
         return Features(cls, patches)
+
+    def _precision(self, device: str) -> AbstractContextManager[object]:
+        return torch.autocast(device, enabled=False) if self.full_precision else nullcontext()
+
+    @property
+    def has_small_depthwise_convolutions(self) -> bool:
+        """Whether the backbone is of the MobileNet kind."""
+        return any(
+            isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1 and m.kernel_size[0] <= 5
+            for m in self.modules()
+        )
 
     @property
     def is_convolutional(self) -> bool:

@@ -23,10 +23,12 @@ INK_CONTRAST = 16
 """Grey levels that a pixel must be darker than the paper to be ink."""
 CHROMA = 48
 """Levels between the strongest and the weakest channel from which a pixel is colored."""
-TONE = 48
-"""Grey levels between black or paper and a tone."""
-TONE_SIDE = 256
+TONE_SIDE = 128
 """Side to which an image is reduced before its tones are looked at."""
+TONE_WINDOW = 5
+"""Side of the neighborhood that must be dark: wider than any line at that size."""
+TEXTURE = 3
+"""Grey levels between the lightest and the darkest of a neighborhood that is not one even fill."""
 
 
 class Damage(StrEnum):
@@ -54,7 +56,7 @@ class ImageFacts:
             whatever the file.
         ink: share of pixels darker than the paper.
         color: share of pixels with color.
-        shading: share of the image that lies inside grey areas wider than any line.
+        shading: share of the image in the middle of darker, uneven areas: cloth, not lines.
     """
 
     size: int
@@ -205,11 +207,19 @@ def _chroma(picture: Image.Image) -> Image.Image:
 
 
 def _shading(grey: Image.Image, paper: int) -> float:
-    """Return the share of pixels whose whole neighborhood is darker than paper, yet not black."""
+    """Return the share of pixels in the middle of darker, uneven areas.
+
+    Lines are too thin for that, and what a designer filled with black is even.
+    """
     factor = max(1, max(grey.size) // TONE_SIDE)
     small = grey.reduce(factor) if factor > 1 else grey
-    levels = small.filter(ImageFilter.MaxFilter(9)).histogram()
-    return sum(levels[TONE : max(TONE, paper - TONE)]) / (small.width * small.height)
+    lightest = small.filter(ImageFilter.MaxFilter(TONE_WINDOW))
+    darkest = small.filter(ImageFilter.MinFilter(TONE_WINDOW))
+    dark = lightest.point([255 * (level < paper - INK_CONTRAST) for level in range(256)])
+    range_ = ImageChops.subtract(lightest, darkest)
+    uneven = range_.point([255 * (level >= TEXTURE) for level in range(256)])
+    counts = ImageChops.darker(dark, uneven).histogram()
+    return counts[255] / (small.width * small.height)
 
 
 def _too_large(size: tuple[int, int] | None) -> str:

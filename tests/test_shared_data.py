@@ -15,6 +15,7 @@ from PIL import Image
 from arnet.data import load_images
 from arnet.encoders import Encoder, load_backbone_weights, read_spec
 from arnet.errors import ArnetError
+from clothes_toolkit.checks.pixels import SHADED_SHARE
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.images import inspect
 from clothes_toolkit.validate import validate
@@ -55,14 +56,13 @@ def test_photos_alone_are_not_a_dataset(shared_data: Path, run: Run) -> None:
 
 
 def test_photos_among_real_sketches_are_told_apart(shared_data: Path, tmp_path: Path) -> None:
-    photos = sorted((shared_data / "clothing-photos").glob("*.jpg"))[::50]
-    flagged = 0
+    figures = shared_data / "clothes-v1-figures"
+    photos = [*(figures / "gallery").iterdir(), *(figures / "trainB").iterdir()]
+    photos += sorted((shared_data / "clothing-photos").glob("*.jpg"))[::50]
     for photo in photos:
         with Image.open(photo) as image:
             image.convert("L").save(tmp_path / "grey.png")
-        facts = inspect(tmp_path / "grey.png")
-        flagged += facts.shading > 0.03
-    assert flagged >= 0.95 * len(photos)
+        assert inspect(tmp_path / "grey.png").shading > SHADED_SHARE
 
 
 def test_expected_counts_of_another_dataset(shared_data: Path) -> None:

@@ -15,6 +15,7 @@ from arnet.augment import A0, A1, View, draw, mirrored, to_unit, transform
 from arnet.checkpoint import load_tensors, save_tensors
 from arnet.data import PairImages, Pairs, load_images, load_pairs
 from arnet.device import choose_device, choose_precision
+from arnet.encoders import Encoder
 from arnet.errors import ArnetError, TrainingDivergedError
 from arnet.evaluate import evaluate
 from arnet.options import with_options
@@ -109,6 +110,14 @@ def test_bf16_trains(images: PairImages) -> None:
     low = Trainer(method, images, SHORT, precision="bf16").train_epoch()
     full = trainer(images).train_epoch()
     assert low.loss == pytest.approx(full.loss, rel=0.02)
+
+
+def test_small_depthwise_convolutions_stay_in_fp32_on_a_cpu(images: PairImages) -> None:
+    method = create_method("arnet-basic", "test_efficientnet", image_size=64)
+    Trainer(method, images, SHORT, precision="bf16")
+    (encoder, _) = (m for m in method.modules() if isinstance(m, Encoder))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert encoder.class_token(torch.rand(1, 3, 64, 64)).dtype == torch.float32
 
 
 def test_a_batch_larger_than_the_set_is_refused(images: PairImages) -> None:
