@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from arnet.encoders import BackboneSpec, Encoder, load_backbone_weights, read_spec
+from arnet.encoders import BackboneSpec, Encoder
 from arnet.errors import ArnetError, did_you_mean
 from arnet.methods.arnet import ARNet, ARNetOptions
 from arnet.methods.base import Method
 from arnet.options import with_options
+from arnet.weights import load_backbone_weights, read_spec
 
 Weights = Literal["hub", "none"] | Path
 """Where a backbone's weights come from: timm's Hub, nowhere (random), or a safetensors file."""

@@ -11,9 +11,10 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from arnet.encoders import BackboneSpec, Encoder, load_backbone_weights, read_spec
+from arnet.encoders import BackboneSpec, Encoder
 from arnet.errors import ArnetError
 from arnet.registry import create_method
+from arnet.weights import load_backbone_weights, read_spec
 
 
 def weights_of(name: str, folder: Path, **options: object) -> Path:

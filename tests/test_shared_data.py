@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 from arnet.data import load_images
-from arnet.encoders import Encoder, load_backbone_weights, read_spec
+from arnet.encoders import Encoder
 from arnet.errors import ArnetError
+from arnet.weights import load_backbone_weights, read_spec
 from clothes_toolkit.checks.pixels import SHADED_SHARE
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.images import inspect

@@ -147,9 +147,10 @@ def command(
     settings: dict[str, str],
     scheme: str,
 ) -> None:
-    """Train a method on DATASET's train split and measure it on its test split.
+    """Train a method on DATASET and measure it.
 
-    DATASET is ./Clothes-V1 if left out. The run folder holds result.json and, for every seed, the
+    Trains on the train split and measures on the test split. DATASET is ./Clothes-V1 if left out.
+    The run folder holds result.json and, for every seed, the
     weights and the history of the training.
 
     \b

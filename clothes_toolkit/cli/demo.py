@@ -24,7 +24,7 @@ from clothes_toolkit.report import Severity
 @jobs_option
 @debug_option
 def command(out: Path, jobs: int) -> None:
-    """Make a small procedural dataset and run the whole chain on it.
+    """Run the whole chain on a small made-up dataset.
 
     Draws garments, validates them, trains a small network from scratch on the CPU or GPU, and
     shows its numbers beside chance and the untrained network, and a picture of what it retrieves.

@@ -13,7 +13,9 @@ from clothes_toolkit.learn.models import list_models
 @format_option("text", "json")
 @debug_option
 def command(form: str) -> None:
-    """List every method: name, paper, published numbers, default backbone.
+    """List every method with its published numbers.
+
+    Names its paper and the backbone that it was published with, too.
 
     \b
     Example:

@@ -59,7 +59,7 @@ def command(
     scheme: str,
     jobs: int,
 ) -> int:
-    """Check that DATASET is sound: names, pairs, pixels, splits, counts.
+    """Check names, pairs, pixels, splits and counts of DATASET.
 
     Exits with 0 if it is sound, 1 if there are findings, 2 if it could not be checked.
 
