@@ -94,15 +94,15 @@ class Encoder(nn.Module):
             self.backbone = freeze_batch_norm_2d(self.backbone)  # type: ignore[no-untyped-call]
         self.unreached: set[str] = set()
         self.grid, self.dim = self._probe()
-        # In a list, so that its parameters are not registered twice.
-        self._last_block = [_last_block(self.backbone)]
+        _let_last_block_stop_early(self.backbone)
         self.chunk = 0
         self.full_precision = False
 
     @property
     def last_block(self) -> LastBlock | None:
         """The block that can give the class token alone, where the backbone has one."""
-        return self._last_block[0]
+        last = self.backbone.blocks[-1] if hasattr(self.backbone, "blocks") else None
+        return last if isinstance(last, LastBlock) else None
 
     @property
     def _mixes_the_batch(self) -> bool:
@@ -206,17 +206,11 @@ def _create_backbone(spec: BackboneSpec, pretrained: bool) -> Any:
         ) from error
 
 
-def _last_block(backbone: Any) -> LastBlock | None:
-    """Return the last block of a plain vision transformer, able to give its class token alone."""
-    blocks = getattr(backbone, "blocks", None)
-    if type(backbone) is not VisionTransformer or not backbone.num_prefix_tokens or not blocks:
-        return None
-    if type(blocks[-1]) is not Block:
-        return None
-    last: Any = blocks[-1]
-    last.__class__ = LastBlock
-    block: LastBlock = last
-    return block
+def _let_last_block_stop_early(backbone: Any) -> None:
+    """Make a plain vision transformer able to give its class token alone."""
+    plain = type(backbone) is VisionTransformer and backbone.num_prefix_tokens > 0
+    if plain and type(backbone.blocks[-1]) is Block:
+        backbone.blocks[-1].__class__ = LastBlock
 
 
 def _per_channel(values: tuple[float, float, float]) -> Tensor:

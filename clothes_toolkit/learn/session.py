@@ -69,7 +69,7 @@ class Session:
         self.device: torch.device = choose_device(spec.device)
         self.precision = choose_precision(spec.precision, self.device)
         self.options, recipe_settings = divide_settings(spec)
-        self.recipe = recipe_of(spec, recipe_settings, len(pairs_of(dataset, "train").sketches))
+        self.recipe = recipe_of(spec, recipe_settings)
         self.checksum = checksum
 
     def run(self) -> BaselineResult:

@@ -68,15 +68,14 @@ def divide_settings(spec: BaselineSpec) -> tuple[dict[str, Any], dict[str, Any]]
     return method, {k: v for k, v in spec.settings.items() if k in of_recipe}
 
 
-def recipe_of(spec: BaselineSpec, settings: Mapping[str, object], pairs: int) -> Recipe:
-    """Return the recipe with everything that was asked for, for so many train pairs."""
+def recipe_of(spec: BaselineSpec, settings: Mapping[str, object]) -> Recipe:
+    """Return the recipe with everything that was asked for."""
     from arnet.options import with_options
     from arnet.recipes import get_recipe
 
     given = {"epochs": spec.epochs, "batch_size": spec.batch_size, "lr": spec.lr}
     changes = {name: value for name, value in given.items() if value is not None}
-    recipe = with_options(get_recipe(spec.recipe), {**settings, **changes})
-    return fitting(recipe, pairs, explicit=asks_for_batch(spec))
+    return with_options(get_recipe(spec.recipe), {**settings, **changes})
 
 
 def asks_for_batch(spec: BaselineSpec) -> bool:
