@@ -17,8 +17,14 @@ PRIVATE_FOLDER = ".clothes"
 SETTLED_NS = 2_000_000_000
 """A file changed within this time may change again without its clock showing it."""
 
-_VERSION = 1
-_SCHEMA = "CREATE TABLE IF NOT EXISTS facts (path BLOB PRIMARY KEY, stamp TEXT, json TEXT)"
+_VERSION = 2
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts
+    (path BLOB PRIMARY KEY, stamp TEXT, json TEXT, miniature BLOB);
+CREATE TABLE IF NOT EXISTS found (key TEXT PRIMARY KEY, json TEXT, moment INTEGER);
+CREATE TABLE IF NOT EXISTS made_for (signature TEXT);
+"""
+_FOUND_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Stamp:
 
 
 class FactsCache:
-    """Facts about the images of one dataset, in `.clothes/facts.sqlite`.
+    """Facts about the images of one dataset, and what was found in them: `.clothes/facts.sqlite`.
 
     A folder that forbids writing has no cache; a damaged one is made anew.
     """
@@ -66,10 +72,12 @@ class FactsCache:
             return {}
         try:
             with closing(self._connect()) as database:
-                rows = database.execute("SELECT path, stamp, json FROM facts").fetchall()
+                rows = database.execute("SELECT path, stamp, json, miniature FROM facts").fetchall()
             return {
-                path: ImageFacts.from_json(json.loads(text))
-                for path, stamp, text in ((os.fsdecode(raw), *rest) for raw, *rest in rows)
+                path: ImageFacts.from_json(json.loads(text), miniature)
+                for path, stamp, text, miniature in (
+                    (os.fsdecode(raw), *rest) for raw, *rest in rows
+                )
                 if path in stamps and str(stamps[path]) == stamp
             }
         except (sqlite3.Error, ValueError, TypeError, KeyError):
@@ -79,7 +87,7 @@ class FactsCache:
     def remember(self, facts: Iterable[tuple[str, Stamp, ImageFacts]]) -> None:
         """Keep facts, of settled files only; does nothing where writing is forbidden."""
         rows = [
-            (os.fsencode(path), str(stamp), json.dumps(found.to_json()))
+            (os.fsencode(path), str(stamp), json.dumps(found.to_json()), found.miniature)
             for path, stamp, found in facts
             if stamp.is_settled
         ]
@@ -88,18 +96,47 @@ class FactsCache:
         try:
             self._folder.mkdir(exist_ok=True)
             with closing(self._connect()) as database, database:
-                database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
+                database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", rows)
         except (OSError, sqlite3.Error):
             # A cache that cannot be kept costs time, not truth.
+            self._discard()
+
+    def recall_found(self, key: str) -> str | None:
+        """Return what was found in the images that a key stands for, or `None`."""
+        if not self._writable or not self._file.exists():
+            return None
+        try:
+            with closing(self._connect()) as database:
+                row = database.execute("SELECT json FROM found WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error:
+            self._discard()
+            return None
+        return None if row is None else str(row[0])
+
+    def remember_found(self, key: str, found: str) -> None:
+        """Keep what was found, and forget what is oldest; does nothing where there is no cache."""
+        if not self._writable or not self._file.exists():
+            return
+        try:
+            with closing(self._connect()) as database, database:
+                database.execute(
+                    "INSERT OR REPLACE INTO found VALUES (?, ?, ?)", (key, found, time.time_ns())
+                )
+                database.execute(
+                    "DELETE FROM found WHERE key NOT IN "
+                    "(SELECT key FROM found ORDER BY moment DESC LIMIT ?)",
+                    (_FOUND_KEPT,),
+                )
+        except sqlite3.Error:
             self._discard()
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._file, timeout=10)
         signature = f"{_VERSION} {' '.join(f.name for f in fields(ImageFacts))}"
-        database.execute(_SCHEMA)
-        database.execute("CREATE TABLE IF NOT EXISTS made_for (signature TEXT)")
+        database.executescript(_SCHEMA)
         if database.execute("SELECT signature FROM made_for").fetchall() != [(signature,)]:
             database.execute("DELETE FROM facts")
+            database.execute("DELETE FROM found")
             database.execute("DELETE FROM made_for")
             database.execute("INSERT INTO made_for VALUES (?)", (signature,))
             database.commit()

@@ -6,15 +6,18 @@ import hashlib
 import io
 import stat
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageChops, ImageFilter, ImageOps
+from PIL import ExifTags, Image, ImageChops, ImageOps
 
 from clothes_toolkit.containers import EXTENSIONS_OF, Container, read_container
 from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.likeness.miniature import drawing_miniature, photo_miniature, reduced
+from clothes_toolkit.naming import Side
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 512 * 1024 * 1024
@@ -23,10 +26,8 @@ INK_CONTRAST = 16
 """Grey levels that a pixel must be darker than the paper to be ink."""
 CHROMA = 48
 """Levels between the strongest and the weakest channel from which a pixel is colored."""
-TONE_SIDE = 128
-"""Side to which an image is reduced before its tones are looked at."""
 TONE_WINDOW = 5
-"""Side of the neighborhood that must be dark: wider than any line at that size."""
+"""Side of the neighborhood that must be dark: wider than any line in a reduced drawing."""
 TEXTURE = 3
 """Grey levels between the lightest and the darkest of a neighborhood that is not one even fill."""
 
@@ -54,9 +55,10 @@ class ImageFacts:
         transparent: an alpha channel is not opaque everywhere.
         pixels: hash of the pixels once upright and flattened on white; equal for equal pixels
             whatever the file.
-        ink: share of pixels darker than the paper.
-        color: share of pixels with color.
-        shading: share of the image in the middle of darker, uneven areas: cloth, not lines.
+        miniature: what tells lookalikes, see `likeness.miniature`; of a file on side A a drawing's.
+        ink: share of a drawing's pixels that are darker than its paper.
+        color: share of a drawing's pixels with color.
+        shading: share of a drawing in the middle of darker, uneven areas: cloth, not lines.
     """
 
     size: int
@@ -70,19 +72,27 @@ class ImageFacts:
     trailing: int = 0
     transparent: bool = False
     pixels: str | None = None
+    miniature: bytes = b""
     ink: float = 0.0
     color: float = 0.0
     shading: float = 0.0
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether a drawing that could be decoded has no ink."""
+        return self.pixels is not None and self.ink <= 0
+
     def to_json(self) -> dict[str, Any]:
-        """Return the facts as JSON values."""
-        return asdict(self)
+        """Return the facts but for the miniature as JSON values."""
+        values = asdict(self)
+        del values["miniature"]
+        return values
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> ImageFacts:
+    def from_json(cls, values: dict[str, Any], miniature: bytes) -> ImageFacts:
         """Return the facts that `to_json` wrote."""
         damage = values.pop("damage")
-        return cls(**values, damage=Damage(damage) if damage else None)
+        return cls(**values, damage=Damage(damage) if damage else None, miniature=miniature)
 
 
 def open_image(path: Path) -> Image.Image:
@@ -99,8 +109,8 @@ def open_image(path: Path) -> Image.Image:
     return picture
 
 
-def inspect(path: Path) -> ImageFacts:
-    """Read a file once and tell all that the rules ask of it.
+def inspect(path: Path, side: Side) -> ImageFacts:
+    """Read a file once and tell all that the rules ask of an image on its side.
 
     Never raises for what the file holds; raises `OSError` where it cannot be read at all.
     """
@@ -111,7 +121,8 @@ def inspect(path: Path) -> ImageFacts:
     container = read_container(data)
     facts, picture = _decode(data, container)
     if picture is not None:
-        facts |= _look(picture)
+        facts |= {"pixels": _pixels_hash(picture)}
+        facts |= _look_at_drawing(picture) if side is Side.SKETCH else _look_at_photo(picture)
     return ImageFacts(size=len(data), sha256=hashlib.sha256(data).hexdigest(), **facts)
 
 
@@ -169,12 +180,13 @@ def _load(
 
 def _flatten(image: Image.Image) -> tuple[Image.Image, bool]:
     """Return an image as upright RGB on white, and whether anything shone through."""
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         # Pillow clips 16-bit grey when it converts; the high byte is what a viewer shows.
         image = image.convert("I").point(lambda level: level * (1 / 257)).convert("L")
     if not image.has_transparency_data:
-        return image.convert("RGB"), False
+        return image if image.mode == "RGB" else image.convert("RGB"), False
     layer = image.convert("RGBA")
     lowest, _ = layer.getchannel("A").getextrema()
     if lowest == 255:
@@ -183,18 +195,26 @@ def _flatten(image: Image.Image) -> tuple[Image.Image, bool]:
     return Image.alpha_composite(paper, layer).convert("RGB"), True
 
 
-def _look(picture: Image.Image) -> dict[str, Any]:
-    """Return the facts that follow from an RGB picture."""
+def _pixels_hash(picture: Image.Image) -> str:
     size = f"{picture.width}x{picture.height} ".encode()
+    return hashlib.sha256(size + picture.tobytes()).hexdigest()
+
+
+def _look_at_photo(picture: Image.Image) -> dict[str, Any]:
+    return {"miniature": photo_miniature(reduced(picture))}
+
+
+def _look_at_drawing(picture: Image.Image) -> dict[str, Any]:
     grey = picture.convert("L")
     histogram = grey.histogram()
     paper = max(level for level, count in enumerate(histogram) if count)
     total = picture.width * picture.height
+    small = reduced(grey)
     return {
-        "pixels": hashlib.sha256(size + picture.tobytes()).hexdigest(),
+        "miniature": drawing_miniature(small),
         "ink": sum(histogram[: max(0, paper - INK_CONTRAST)]) / total,
         "color": sum(_chroma(picture).histogram()[CHROMA:]) / total,
-        "shading": _shading(grey, paper),
+        "shading": _shading(small, paper),
     }
 
 
@@ -206,20 +226,32 @@ def _chroma(picture: Image.Image) -> Image.Image:
     return ImageChops.subtract(strongest, weakest)
 
 
-def _shading(grey: Image.Image, paper: int) -> float:
-    """Return the share of pixels in the middle of darker, uneven areas.
+def _shading(small: Image.Image, paper: int) -> float:
+    """Return the share of a reduced drawing in the middle of darker, uneven areas.
 
     Lines are too thin for that, and what a designer filled with black is even.
     """
-    factor = max(1, max(grey.size) // TONE_SIDE)
-    small = grey.reduce(factor) if factor > 1 else grey
-    lightest = small.filter(ImageFilter.MaxFilter(TONE_WINDOW))
-    darkest = small.filter(ImageFilter.MinFilter(TONE_WINDOW))
+    if min(small.size) < TONE_WINDOW:
+        return 0.0
+    lightest = _over_windows(small, ImageChops.lighter)
+    darkest = _over_windows(small, ImageChops.darker)
     dark = lightest.point([255 * (level < paper - INK_CONTRAST) for level in range(256)])
     range_ = ImageChops.subtract(lightest, darkest)
     uneven = range_.point([255 * (level >= TEXTURE) for level in range(256)])
     counts = ImageChops.darker(dark, uneven).histogram()
     return counts[255] / (small.width * small.height)
+
+
+def _over_windows(
+    grey: Image.Image, choose: Callable[[Image.Image, Image.Image], Image.Image]
+) -> Image.Image:
+    """Return the lightest or darkest pixel of every window; faster than Pillow's rank filters."""
+    for dx, dy in ((1, 0), (0, 1)):
+        for step in (1, 1, 2):  # windows of 2, 3 and 5
+            width, height = grey.width - step * dx, grey.height - step * dy
+            shifted = grey.crop((step * dx, step * dy, grey.width, grey.height))
+            grey = choose(grey.crop((0, 0, width, height)), shifted)
+    return grey
 
 
 def _too_large(size: tuple[int, int] | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -13,6 +13,7 @@ from clothes_toolkit.cache import FactsCache, Stamp
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.images import Damage, ImageFacts, inspect
+from clothes_toolkit.naming import Side
 
 Progress = Callable[[int, int], None]
 """Hears how many images are done, of how many."""
@@ -38,11 +39,12 @@ def inspect_images(
     An image that cannot be read is `Damage.UNREADABLE`. With `jobs` above 1 the calling script must
     be importable, as `multiprocessing` asks.
     """
-    paths = [entry.path for entry in dataset.entries if entry.is_readable]
+    sides = {entry.path: entry.side for entry in dataset.entries if entry.is_readable}
+    paths = list(sides)
     stamps = dict(_stamps(dataset.root, paths))
     cache = FactsCache(dataset.root)
     facts = cache.recall(stamps)
-    unknown = [path for path in paths if path not in facts]
+    unknown = {path: side for path, side in sides.items() if path not in facts}
     found = {}
     on_progress(len(facts), len(paths))
     for path, told in _inspect(dataset.root, unknown, jobs):
@@ -60,17 +62,18 @@ def _stamps(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, Stamp]]:
             continue
 
 
-def _inspect(root: Path, paths: Sequence[str], jobs: int) -> Iterator[tuple[str, ImageFacts]]:
-    tasks = [root / path for path in paths]
+def _inspect(root: Path, sides: Mapping[str, Side], jobs: int) -> Iterator[tuple[str, ImageFacts]]:
+    paths = list(sides)
+    files = [root / path for path in paths]
     if jobs <= 1 or len(paths) < WORTH_A_PROCESS:
-        yield from zip(paths, map(_inspect_one, tasks), strict=True)
+        yield from zip(paths, map(_inspect_one, files, sides.values()), strict=True)
         return
     # Spawned, not forked: the caller may have threads, and a fork would copy their locks.
     context = multiprocessing.get_context("spawn")
     chunk = max(1, min(32, len(paths) // (4 * jobs)))
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         try:
-            found = pool.map(_inspect_one, tasks, chunksize=chunk)
+            found = pool.map(_inspect_one, files, sides.values(), chunksize=chunk)
             yield from zip(paths, found, strict=True)
         except BrokenProcessPool as error:
             raise ToolkitError(
@@ -78,9 +81,9 @@ def _inspect(root: Path, paths: Sequence[str], jobs: int) -> Iterator[tuple[str,
             ) from error
 
 
-def _inspect_one(path: Path) -> ImageFacts:
+def _inspect_one(path: Path, side: Side) -> ImageFacts:
     try:
-        return inspect(path)
+        return inspect(path, side)
     except OSError as error:
         detail = f"cannot be read ({error.strerror or error})"
         return ImageFacts(size=0, sha256="", damage=Damage.UNREADABLE, detail=detail)

@@ -6,8 +6,9 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Sequence
 
-from clothes_toolkit.checks import RULES, Rule, Subject
+from clothes_toolkit.checks import RULES, Needs, Rule, Subject
 from clothes_toolkit.dataset import Dataset
+from clothes_toolkit.duplicates import near_duplicates
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.expectations import (
     FILE_NAME,
@@ -45,10 +46,10 @@ def validate(
     """
     rules = _chosen(only, skip)
     word = _word(dataset)
-    images = {}
-    if any(rule.needs_pixels for rule in rules):
-        images = inspect_images(dataset, jobs, on_progress)
-    subject = Subject(dataset, expect or word.expect, images)
+    needs = max((rule.needs for rule in rules), default=Needs.NAMES)
+    images = inspect_images(dataset, jobs, on_progress) if needs >= Needs.PIXELS else {}
+    near = near_duplicates(dataset, images) if needs >= Needs.LIKENESS else ()
+    subject = Subject(dataset, expect or word.expect, images, near)
     findings = [finding for rule in rules for finding in rule.findings(subject)]
     return Report(
         str(dataset.root),

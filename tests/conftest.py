@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from PIL import Image, ImageDraw
@@ -41,15 +42,15 @@ def garments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def draw_picture(path: Path, seed: int, *, photo: bool, size: tuple[int, int] = (80, 80)) -> None:
     """Write an image that no other seed gives: a drawing, or a colored photo."""
-    mode, background = ("RGB", "white")
-    image = Image.new(mode, size, background)
+    image = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(image)
-    x, y = 10 + seed % 50, 10 + (seed // 50) % 50
-    if photo:
-        color = (60 + seed * 7 % 120, 30 + seed * 13 % 150, 160)
-        draw.rectangle((x // 4, y // 4, 60, 60), fill=color)
-    draw.line((5, y, x, 70), fill="black", width=1)
-    draw.line((x, 5, 70, y), fill="black", width=1)
+    random = Random(seed)
+    for _ in range(6):
+        ends = [(random.randrange(4, side - 4)) for side in size * 2]
+        if photo:
+            box = [min(ends[::2]), min(ends[1::2]), max(ends[::2]) + 3, max(ends[1::2]) + 3]
+            draw.rectangle(box, fill=tuple(random.randrange(40, 220) for _ in range(3)))
+        draw.line(ends, fill="black", width=1)
     image.save(path)
 
 

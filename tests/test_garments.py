@@ -7,6 +7,7 @@ import pytest
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.images import inspect
+from clothes_toolkit.naming import Side
 from clothes_toolkit.sources.garments import HANDS, make_garments
 from clothes_toolkit.sources.shapes import KINDS
 from clothes_toolkit.validate import validate
@@ -14,7 +15,7 @@ from clothes_toolkit.validate import validate
 
 def pixels(root: Path) -> dict[str, str | None]:
     files = sorted(root.rglob("*.png"))
-    return {path.relative_to(root).as_posix(): inspect(path).pixels for path in files}
+    return {path.relative_to(root).as_posix(): inspect(path, Side.PHOTO).pixels for path in files}
 
 
 def test_a_seed_gives_its_pixels_and_no_other(tmp_path: Path) -> None:

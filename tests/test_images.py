@@ -14,6 +14,7 @@ from PIL import Image
 from clothes_toolkit.containers import PNG_SIGNATURE, read_container
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.images import Damage, ImageFacts, inspect, open_image
+from clothes_toolkit.naming import Side
 from tests.conftest import draw_picture
 
 
@@ -31,7 +32,7 @@ def gradient(size: tuple[int, int] = (90, 70)) -> Image.Image:
 
 def facts_of(data: bytes, path: Path) -> ImageFacts:
     path.write_bytes(data)
-    return inspect(path)
+    return inspect(path, Side.SKETCH)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_a_sound_image(form: str, file: Path) -> None:
     assert facts.trailing == 0
     assert not facts.transparent
     assert facts.pixels
-    assert ImageFacts.from_json(facts.to_json()) == facts
+    assert ImageFacts.from_json(facts.to_json(), facts.miniature) == facts
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
@@ -162,7 +163,7 @@ def test_a_photo_taken_sideways_stands_upright(file: Path) -> None:
 def test_ink_color_and_shading_tell_drawings_from_photos(tmp_path: Path) -> None:
     draw_picture(tmp_path / "sketch.png", 3, photo=False)
     draw_picture(tmp_path / "photo.png", 3, photo=True)
-    sketch, photo = (inspect(tmp_path / f"{name}.png") for name in ("sketch", "photo"))
+    sketch, photo = (inspect(tmp_path / f"{name}.png", Side.SKETCH) for name in ("sketch", "photo"))
     assert 0 < sketch.ink < 0.1
     assert sketch.color == sketch.shading == 0
     assert photo.color > 0.2
@@ -176,7 +177,7 @@ def test_open_image_says_what_is_wrong(file: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    assert inspect(tmp_path / "pipe.png").damage is Damage.UNREADABLE
+    assert inspect(tmp_path / "pipe.png", Side.PHOTO).damage is Damage.UNREADABLE
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])

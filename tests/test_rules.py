@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from clothes_toolkit.checks import RULES
 from clothes_toolkit.dataset import Dataset
@@ -77,6 +77,17 @@ def unlink(root: Path, *paths: str) -> None:
 def dangle(root: Path, path: str) -> None:
     unlink(root, path)
     (root / path).symlink_to("gone.png")
+
+
+def imitate(
+    root: Path, path: str, original: str, change: Callable[[Image.Image], Image.Image]
+) -> None:
+    with Image.open(root / original) as image:
+        change(image.convert("RGB")).save(root / path)
+
+
+def doubled(image: Image.Image) -> Image.Image:
+    return image.resize((2 * image.width, 2 * image.height))
 
 
 def blank(root: Path, mode: str, color: object, *paths: str) -> None:
@@ -276,6 +287,36 @@ PLANTS: list[tuple[str, Plant, Found]] = [
         lambda root: shutil.copy(root / "trainA" / "00001_01.png", root / "trainA/00001_03.png"),
         {("exact-duplicate", "trainA/00001_03.png")},
     ),
+    (
+        "near-duplicate",
+        lambda root: imitate(root, "trainB/00002.png", "trainB/00001.png", doubled),
+        {("near-duplicate", "trainB/00002.png")},
+    ),
+    (
+        "near-duplicate",
+        lambda root: imitate(root, "trainB/00002.png", "trainB/00003.png", ImageOps.mirror),
+        {("near-duplicate", "trainB/00003.png")},
+    ),
+    (
+        "near-duplicate",
+        lambda root: imitate(root, "trainA/00002_01.png", "trainA/00001_01.png", doubled),
+        {("near-duplicate", "trainA/00002_01.png")},
+    ),
+    (
+        "near-duplicate",
+        lambda root: imitate(root, "testA/00004_01.png", "trainA/00001_01.png", doubled),
+        {("near-duplicate", "trainA/00001_01.png")},
+    ),
+    (
+        "near-leak",
+        lambda root: imitate(root, "testB/00004.png", "trainB/00001.png", doubled),
+        {("near-leak", "testB/00004.png")},
+    ),
+    (
+        "near-leak",
+        lambda root: imitate(root, "trainB/00001.png", "testB/00005.png", ImageOps.mirror),
+        {("near-leak", "testB/00005.png")},
+    ),
 ]
 
 NEED_EXPECTATION = {"unknown-designer", "count-mismatch"}
@@ -368,3 +409,8 @@ def test_hints_name_what_was_meant(sound: Path) -> None:
         "probably 00001_01.png",
         "probably 00002_01.png, which is there already",
     ]
+
+
+def test_sketches_of_two_designers_are_not_compared(sound: Path) -> None:
+    imitate(sound, "trainA/00002_02.png", "trainA/00001_01.png", doubled)
+    assert found(sound) == set()

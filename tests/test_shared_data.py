@@ -19,6 +19,7 @@ from arnet.weights import load_backbone_weights, read_spec
 from clothes_toolkit.checks.pixels import SHADED_SHARE
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.images import inspect
+from clothes_toolkit.naming import Side
 from clothes_toolkit.validate import validate
 from tests.conftest import Run
 
@@ -63,7 +64,7 @@ def test_photos_among_real_sketches_are_told_apart(shared_data: Path, tmp_path: 
     for photo in photos:
         with Image.open(photo) as image:
             image.convert("L").save(tmp_path / "grey.png")
-        assert inspect(tmp_path / "grey.png").shading > SHADED_SHARE
+        assert inspect(tmp_path / "grey.png", Side.SKETCH).shading > SHADED_SHARE
 
 
 def test_expected_counts_of_another_dataset(shared_data: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from clothes_toolkit.checks import names, pairs, pixels, splits
-from clothes_toolkit.checks.rule import Fault, Rule, Subject
+from clothes_toolkit.checks.rule import Fault, Needs, Rule, Subject
 from clothes_toolkit.report import Severity
 
 _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
+_PIXELS, _LIKENESS = Needs.PIXELS, Needs.LIKENESS
 
 RULES: tuple[Rule, ...] = (
     Rule("missing-folder", _ERROR, "a side of the layout is missing", pairs.missing_folder),
@@ -20,19 +21,23 @@ RULES: tuple[Rule, ...] = (
     Rule("orphan-sketch", _ERROR, "a sketch without its photo", pairs.orphan_sketch),
     Rule("photo-without-sketch", _WARNING, "a photo nobody drew", pairs.photo_without_sketch),
     Rule("unknown-designer", _ERROR, "a designer who is not expected", pairs.unknown_designer),
-    Rule("split-leak", _ERROR, "one photo in train and in test", splits.split_leak, True),
-    Rule("unreadable-image", _ERROR, "does not decode at all", pixels.unreadable_image, True),
-    Rule("truncated-image", _ERROR, "decodes only in part", pixels.truncated_image, True),
-    Rule("format-mismatch", _ERROR, "not the extension's format", pixels.format_mismatch, True),
-    Rule("oversized-image", _ERROR, "more pixels than the limit", pixels.oversized_image, True),
-    Rule("trailing-data", _WARNING, "bytes after the image's end", pixels.trailing_data, True),
-    Rule("animated-image", _ERROR, "more than one frame", pixels.animated_image, True),
-    Rule("blank-sketch", _ERROR, "a sketch without ink", pixels.blank_sketch, True),
-    Rule("not-a-sketch", _WARNING, "color or photo among sketches", pixels.not_a_sketch, True),
-    Rule("transparent-image", _WARNING, "an alpha channel in use", pixels.transparent_image, True),
-    Rule("odd-size", _WARNING, "very small or very long", pixels.odd_size, True),
-    Rule("exact-duplicate", _ERROR, "two files with equal pixels", pixels.exact_duplicate, True),
+    Rule("split-leak", _ERROR, "one photo in train and in test", splits.split_leak, _PIXELS),
+    Rule("near-leak", _WARNING, "lookalikes in train and test", splits.near_leak, _LIKENESS),
+    Rule("unreadable-image", _ERROR, "does not decode at all", pixels.unreadable_image, _PIXELS),
+    Rule("truncated-image", _ERROR, "decodes only in part", pixels.truncated_image, _PIXELS),
+    Rule("format-mismatch", _ERROR, "not the extension's format", pixels.format_mismatch, _PIXELS),
+    Rule("oversized-image", _ERROR, "more pixels than the limit", pixels.oversized_image, _PIXELS),
+    Rule("trailing-data", _WARNING, "bytes after the image's end", pixels.trailing_data, _PIXELS),
+    Rule("animated-image", _ERROR, "more than one frame", pixels.animated_image, _PIXELS),
+    Rule("blank-sketch", _ERROR, "a sketch without ink", pixels.blank_sketch, _PIXELS),
+    Rule("not-a-sketch", _WARNING, "color or photo among sketches", pixels.not_a_sketch, _PIXELS),
+    Rule(
+        "transparent-image", _WARNING, "an alpha channel in use", pixels.transparent_image, _PIXELS
+    ),
+    Rule("odd-size", _WARNING, "very small or very long", pixels.odd_size, _PIXELS),
+    Rule("exact-duplicate", _ERROR, "two files with equal pixels", pixels.exact_duplicate, _PIXELS),
+    Rule("near-duplicate", _WARNING, "two that look the same", pixels.near_duplicate, _LIKENESS),
     Rule("count-mismatch", _ERROR, "counts other than expected", pairs.count_mismatch),
 )
 
-__all__ = ["RULES", "Fault", "Rule", "Subject"]
+__all__ = ["RULES", "Fault", "Needs", "Rule", "Subject"]

@@ -108,3 +108,24 @@ def exact_duplicate(subject: Subject) -> Iterator[Fault]:
             if entry.side is Side.SKETCH:
                 hint = "ask the designer which photo it draws; nobody else can know"
             yield Fault(entry.path, f"the same pixels as {twin.path}", hint, (twin.path,))
+
+
+def near_duplicate(subject: Subject) -> Iterator[Fault]:
+    """Find photos of one split, and sketches by one designer, that look the same."""
+    for group in subject.lookalikes:
+        first: dict[str, Entry] = {}
+        for entry in group:
+            # Photos in both splits are a leak, which is another rule's.
+            twin = first.setdefault(entry.split if entry.side is Side.PHOTO else "", entry)
+            if twin is not entry:
+                yield Fault(entry.path, f"looks like {twin.path}", _hint(entry), (twin.path,))
+    for one, other in subject.mirrored:
+        if one.split == other.split:
+            message = f"looks like {one.path} in a mirror"
+            yield Fault(other.path, message, _hint(other), (one.path,))
+
+
+def _hint(entry: Entry) -> str:
+    if entry.side is Side.SKETCH:
+        return "has one drawing been handed in for two garments?"
+    return "if they are one garment, `clothes-toolkit dedup` makes one photo of them"

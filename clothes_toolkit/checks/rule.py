@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
 
 from clothes_toolkit.dataset import Dataset, Entry, Photo, Sketch
+from clothes_toolkit.duplicates import NearDuplicate
 from clothes_toolkit.expectations import Expectation
+from clothes_toolkit.groups import Groups
 from clothes_toolkit.images import ImageFacts
 from clothes_toolkit.naming import PhotoName, Side
 from clothes_toolkit.report import Finding, Severity
 
-BLANK_INK = 0.0
+
+class Needs(IntEnum):
+    """What must be known before a rule can look; each includes the ones before."""
+
+    NAMES = 0
+    PIXELS = 1
+    LIKENESS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +42,13 @@ class Subject:
         dataset: the index of the folder.
         expect: what the maintainer expects of it.
         images: facts of every readable image by path; empty where no rule asked for pixels.
+        near: pairs that look the same; empty where no rule asked for them.
     """
 
     dataset: Dataset
     expect: Expectation = field(default_factory=Expectation)
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
+    near: tuple[NearDuplicate, ...] = ()
 
     @cached_property
     def photos(self) -> dict[tuple[str, str], Photo]:
@@ -74,9 +85,22 @@ class Subject:
                 yield entry, facts
 
     @cached_property
+    def lookalikes(self) -> list[list[Entry]]:
+        """Return the groups of images that look the same, members by path."""
+        entries = {entry.path: entry for entry in self.dataset.entries}
+        pairs = ((pair.first, pair.second) for pair in self.near if not pair.mirrored)
+        return [[entries[path] for path in group] for group in Groups(pairs).together()]
+
+    @cached_property
+    def mirrored(self) -> list[tuple[Entry, Entry]]:
+        """Return the pairs of an image and its mirror image."""
+        entries = {entry.path: entry for entry in self.dataset.entries}
+        return [(entries[p.first], entries[p.second]) for p in self.near if p.mirrored]
+
+    @cached_property
     def blank(self) -> frozenset[str]:
         """The paths of drawings without ink."""
-        return frozenset(entry.path for entry, facts in self.drawings() if facts.ink <= BLANK_INK)
+        return frozenset(entry.path for entry, facts in self.drawings() if facts.is_blank)
 
 
 Check = Callable[[Subject], Iterable[Fault]]
@@ -90,14 +114,14 @@ class Rule:
         name: what findings and options call it.
         severity: of its findings.
         summary: when it fires, in one line.
-        needs_pixels: whether images must be decoded for it.
+        needs: what must be known for it.
     """
 
     name: str
     severity: Severity
     summary: str
     check: Check
-    needs_pixels: bool = False
+    needs: Needs = Needs.NAMES
 
     def findings(self, subject: Subject) -> list[Finding]:
         """Return what the rule finds, by path, at most one finding a path."""

@@ -9,6 +9,7 @@ from clothes_toolkit.dataset import Layout
 from clothes_toolkit.naming import Side, SketchName
 
 _HINT = "keep the photo and all its sketches on one side of the split"
+_NEAR_HINT = "if they are one garment, keep both on one side; `clothes-toolkit split` does"
 
 
 def split_leak(subject: Subject) -> Iterator[Fault]:
@@ -19,6 +20,21 @@ def split_leak(subject: Subject) -> Iterator[Fault]:
     yield from by_name
     leaked = {stem for stem, _ in _stems_in_both(subject)}
     yield from _leaks_by_pixels(subject, leaked)
+
+
+def near_leak(subject: Subject) -> Iterator[Fault]:
+    """Find photos in test that look like photos in train."""
+    for group in subject.lookalikes:
+        in_train = [e.path for e in group if e.split == "train" and e.side is Side.PHOTO]
+        for entry in group:
+            if in_train and entry.split == "test" and entry.side is Side.PHOTO:
+                message = f"looks like {in_train[0]}"
+                yield Fault(entry.path, message, _NEAR_HINT, (in_train[0],))
+    for pair in subject.mirrored:
+        train, test = sorted(pair, key=lambda entry: entry.split == "test")
+        if (train.split, test.split) == ("train", "test"):
+            message = f"looks like {train.path} in a mirror"
+            yield Fault(test.path, message, _NEAR_HINT, (train.path,))
 
 
 def _stems_in_both(subject: Subject) -> Iterator[tuple[str, bool]]:

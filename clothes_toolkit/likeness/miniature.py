@@ -1,0 +1,60 @@
+"""Miniatures: what is kept of an image to tell, without decoding it again, whether two look alike.
+
+A photo's is its brightness at 32×32 and its two color differences at 8×8. A drawing's is its
+darkness at 32×32 within the box of its ink, so that paper around it does not matter, stretched to
+the full range, so that thin lines count as much as thick ones.
+"""
+
+from __future__ import annotations
+
+from PIL import Image, ImageChops
+
+SIDE = 32
+CHROMA_SIDE = 8
+PHOTO_BYTES = SIDE * SIDE + 2 * CHROMA_SIDE * CHROMA_SIDE
+DRAWING_BYTES = SIDE * SIDE
+
+WORKING_SIDE = 128
+"""The longer side to which an image is reduced first; at most just under twice that is left."""
+INK_SHARE = 0.25
+"""Share of the darkest line's darkness from which a spot counts as ink; specks and the ripples of
+JPEG stay below."""
+
+
+def reduced(image: Image.Image) -> Image.Image:
+    """Return an image averaged down to a longer side of 128 to 255 pixels, or as it is."""
+    factor = max(image.size) // WORKING_SIDE
+    return image.reduce(factor) if factor > 1 else image
+
+
+def photo_miniature(small: Image.Image) -> bytes:
+    """Return the miniature of a reduced RGB photo: 1152 bytes."""
+    light, blue, red = small.convert("YCbCr").split()
+    planes = (
+        light.resize((SIDE, SIDE), Image.Resampling.LANCZOS),
+        blue.resize((CHROMA_SIDE, CHROMA_SIDE), Image.Resampling.BOX),
+        red.resize((CHROMA_SIDE, CHROMA_SIDE), Image.Resampling.BOX),
+    )
+    return b"".join(plane.tobytes() for plane in planes)
+
+
+def drawing_miniature(small: Image.Image) -> bytes:
+    """Return the miniature of a reduced grey drawing: 1024 bytes, 255 for the darkest line."""
+    dark = ImageChops.invert(small)
+    lowest, highest = _range(dark)
+    if lowest == highest:
+        return bytes(DRAWING_BYTES)
+    least = lowest + (highest - lowest) * INK_SHARE
+    ink = dark.crop(dark.point([255 * (level > least) for level in range(256)]).getbbox())
+    side = max(ink.size)
+    square = Image.new("L", (side, side), lowest)
+    square.paste(ink, ((side - ink.width) // 2, (side - ink.height) // 2))
+    picture = square.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    lowest, highest = _range(picture)
+    span = max(1, highest - lowest)
+    return picture.point([255 * (level - lowest) / span for level in range(256)]).tobytes()
+
+
+def _range(grey: Image.Image) -> tuple[int, int]:
+    levels = [level for level, count in enumerate(grey.histogram()) if count]
+    return levels[0], levels[-1]
