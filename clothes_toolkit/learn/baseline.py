@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clothes_toolkit.dataset import Dataset
-from clothes_toolkit.edits import new_folder, partial_folder
+from clothes_toolkit.edits.files import new_folder, partial_folder
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.learn.bridge import network, one_line_errors, require_train_and_test
 from clothes_toolkit.learn.result import BaselineResult

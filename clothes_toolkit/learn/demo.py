@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clothes_toolkit.dataset import Dataset
-from clothes_toolkit.edits import new_folder, write_file
+from clothes_toolkit.edits.files import new_folder, write_file
 from clothes_toolkit.learn.baseline import baseline
 from clothes_toolkit.learn.bridge import network, one_line_errors, open_picture, pairs_of
 from clothes_toolkit.learn.result import BaselineResult

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clothes_toolkit.dataset import Dataset
-from clothes_toolkit.edits import write_file
+from clothes_toolkit.edits.files import write_file
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.learn.bridge import hold_out, open_picture, pairs_of
 from clothes_toolkit.learn.result import BaselineResult, Run

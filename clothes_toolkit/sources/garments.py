@@ -17,7 +17,7 @@ from random import Random
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from clothes_toolkit.dataset import Layout
-from clothes_toolkit.edits import new_folder
+from clothes_toolkit.edits.files import new_folder
 from clothes_toolkit.naming import PhotoName, Side, SketchName, filename
 from clothes_toolkit.sources.shapes import Garment, Line, Point, draw_garment
 

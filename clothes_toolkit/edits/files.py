@@ -1,4 +1,4 @@
-"""How new folders and files come to be: written beside, flushed, renamed at the end."""
+"""How new files and folders come to be: written beside, flushed, renamed at the end."""
 
 from __future__ import annotations
 
@@ -29,6 +29,21 @@ def write_file(path: Path, data: bytes) -> None:
         raise ToolkitError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that what was renamed in a folder stays so after a power cut, where that can be."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        # Some disks cannot flush a folder; the renames themselves stay atomic.
+        return
+    finally:
+        os.close(handle)
 
 
 def partial_folder(out: Path) -> Path:
