@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from clothes_toolkit.cache import FactsCache
 from clothes_toolkit.dataset import Dataset, Entry
@@ -27,23 +27,23 @@ class NearDuplicate:
     Attributes:
         first, second: their paths, in order.
         mirrored: whether one is the other's mirror image.
-        distance: bits, 0 to 64, between imagehash's difference hashes of their miniatures.
+        hashes: 64-bit difference hashes of their miniatures, the second mirrored if it is.
     """
 
     first: str
     second: str
     mirrored: bool
-    distance: int
+    hashes: tuple[int, int]
 
 
 def exact_duplicates(
     dataset: Dataset, images: Mapping[str, ImageFacts], side: Side
-) -> list[list[Entry]]:
-    """Return the images of one side with equal pixels, by first path; blank sketches are none."""
-    found: dict[str, list[Entry]] = {}
+) -> list[list[str]]:
+    """Return the paths of images of one side with equal pixels; blank sketches are none."""
+    found: dict[str, list[str]] = {}
     for entry, facts in _comparable(dataset, images, side):
-        found.setdefault(facts.pixels or "", []).append(entry)
-    return [entries for entries in found.values() if len(entries) > 1]
+        found.setdefault(facts.pixels or "", []).append(entry.path)
+    return [paths for paths in found.values() if len(paths) > 1]
 
 
 def near_duplicates(
@@ -64,7 +64,10 @@ def near_duplicates(
     cache = FactsCache(dataset.root)
     known = cache.recall_found(key)
     if known is not None:
-        return tuple(NearDuplicate(*row) for row in json.loads(known))
+        return tuple(
+            NearDuplicate(first, second, mirrored, (one, other))
+            for first, second, mirrored, (one, other) in json.loads(known)
+        )
     found = tuple(pair for side, paths in groups for pair in _search(side, paths, images))
     cache.remember_found(key, json.dumps([dataclasses.astuple(pair) for pair in found]))
     return found
@@ -116,17 +119,15 @@ def _search(
     look = PHOTOS if side is Side.PHOTO else DRAWINGS
     miniatures = [images[path].miniature for path in paths]
     for pair in find_lookalikes(miniatures, look):
-        one, other = miniatures[pair.first], miniatures[pair.second]
-        yield NearDuplicate(
-            paths[pair.first], paths[pair.second], pair.mirrored, _distance(one, other)
+        hashes = (
+            _difference_hash(miniatures[pair.first]),
+            _difference_hash(miniatures[pair.second], pair.mirrored),
         )
+        yield NearDuplicate(paths[pair.first], paths[pair.second], pair.mirrored, hashes)
 
 
-def _distance(one: bytes, other: bytes) -> int:
+def _difference_hash(miniature: bytes, mirrored: bool = False) -> int:
     import imagehash
 
-    first, second = (
-        imagehash.dhash(Image.frombytes("L", (SIDE, SIDE), miniature[: SIDE * SIDE]))
-        for miniature in (one, other)
-    )
-    return int(first - second)
+    grey = Image.frombytes("L", (SIDE, SIDE), miniature[: SIDE * SIDE])
+    return int(str(imagehash.dhash(ImageOps.mirror(grey) if mirrored else grey)), 16)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import ToolkitError
 
 FILE_NAME = "clothes.toml"
@@ -71,6 +72,14 @@ def read_maintainers_word(path: Path) -> MaintainersWord:
         raise ToolkitError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, TypeError) as error:
         raise ToolkitError(f"{path}: {error}") from error
+
+
+def read_word_of(dataset: Dataset) -> MaintainersWord:
+    """Read a dataset's own `clothes.toml`, where it has one; raises as `read_maintainers_word`."""
+    path = dataset.root / FILE_NAME
+    if FILE_NAME in dataset.escaped_folders or not path.exists():
+        return MaintainersWord()
+    return read_maintainers_word(path)
 
 
 def expectation_named(name: str) -> Expectation:

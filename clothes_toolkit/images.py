@@ -121,9 +121,25 @@ def inspect(path: Path, side: Side) -> ImageFacts:
     container = read_container(data)
     facts, picture = _decode(data, container)
     if picture is not None:
-        facts |= {"pixels": _pixels_hash(picture)}
+        facts |= {"pixels": pixels_hash(picture)}
         facts |= _look_at_drawing(picture) if side is Side.SKETCH else _look_at_photo(picture)
     return ImageFacts(size=len(data), sha256=hashlib.sha256(data).hexdigest(), **facts)
+
+
+def png_bytes(picture: Image.Image) -> bytes:
+    """Encode an RGB picture as PNG; a grey one in one channel."""
+    red, green, blue = picture.split()
+    if red.tobytes() == green.tobytes() == blue.tobytes():
+        picture = red
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def pixels_hash(picture: Image.Image) -> str:
+    """Return the hash of an RGB picture that `ImageFacts.pixels` is."""
+    size = f"{picture.width}x{picture.height} ".encode()
+    return hashlib.sha256(size + picture.tobytes()).hexdigest()
 
 
 def _read(path: Path) -> bytes:
@@ -193,11 +209,6 @@ def _flatten(image: Image.Image) -> tuple[Image.Image, bool]:
         return layer.convert("RGB"), False
     paper = Image.new("RGBA", layer.size, "white")
     return Image.alpha_composite(paper, layer).convert("RGB"), True
-
-
-def _pixels_hash(picture: Image.Image) -> str:
-    size = f"{picture.width}x{picture.height} ".encode()
-    return hashlib.sha256(size + picture.tobytes()).hexdigest()
 
 
 def _look_at_photo(picture: Image.Image) -> dict[str, Any]:

@@ -10,13 +10,7 @@ from clothes_toolkit.checks import RULES, Needs, Rule, Subject
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.duplicates import near_duplicates
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.expectations import (
-    FILE_NAME,
-    Accepted,
-    Expectation,
-    MaintainersWord,
-    read_maintainers_word,
-)
+from clothes_toolkit.expectations import Accepted, Expectation, read_word_of
 from clothes_toolkit.inspection import Progress, inspect_images
 from clothes_toolkit.report import Finding, Report, Severity
 
@@ -45,7 +39,7 @@ def validate(
     Raises `ToolkitError` for an unknown rule or a `clothes.toml` that cannot be used.
     """
     rules = _chosen(only, skip)
-    word = _word(dataset)
+    word = read_word_of(dataset)
     needs = max((rule.needs for rule in rules), default=Needs.NAMES)
     images = inspect_images(dataset, jobs, on_progress) if needs >= Needs.PIXELS else {}
     near = near_duplicates(dataset, images) if needs >= Needs.LIKENESS else ()
@@ -69,13 +63,6 @@ def _chosen(only: Sequence[str], skip: Sequence[str]) -> list[Rule]:
             hint = f"; did you mean '{close[0]}'?" if close else ""
             raise ToolkitError(f"there is no rule '{name}'{hint}")
     return [r for r in RULES if (not only or r.name in only) and r.name not in skip]
-
-
-def _word(dataset: Dataset) -> MaintainersWord:
-    path = dataset.root / FILE_NAME
-    if FILE_NAME in dataset.escaped_folders or not path.exists():
-        return MaintainersWord()
-    return read_maintainers_word(path)
 
 
 def _accept(findings: Iterable[Finding], accepted: Iterable[Accepted]) -> Iterable[Finding]:

@@ -18,6 +18,10 @@ EXIT_DONE, EXIT_FINDINGS, EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "validate": "clothes_toolkit.cli.validate:command",
     "stats": "clothes_toolkit.cli.stats:command",
+    "dedup": "clothes_toolkit.cli.dedup:command",
+    "fix": "clothes_toolkit.cli.fix:command",
+    "split": "clothes_toolkit.cli.split:command",
+    "undo": "clothes_toolkit.cli.undo:command",
     "models": "clothes_toolkit.cli.models:command",
     "baseline": "clothes_toolkit.cli.baseline:command",
     "demo": "clothes_toolkit.cli.demo:command",

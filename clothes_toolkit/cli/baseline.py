@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clothes_toolkit.cli.common import FOLDER, printable, scheme_option
+from clothes_toolkit.cli.common import FOLDER, open_dataset, printable, scheme_option
 from clothes_toolkit.cli.lazy import debug_option
-from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.learn.baseline import baseline
 from clothes_toolkit.learn.result import Q_VALUES, BaselineResult
@@ -167,7 +166,7 @@ def command(
     with watcher_for_terminal() as watcher:
         try:
             result = baseline(
-                Dataset.open(dataset, scheme), spec, out, resume=resume, watcher=watcher
+                open_dataset(dataset, scheme), spec, out, resume=resume, watcher=watcher
             )
         except KeyboardInterrupt:
             raise ToolkitError(

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
-from clothes_toolkit.dataset import Counts
+from clothes_toolkit.dataset import Counts, Dataset
+from clothes_toolkit.edits.change import recover
 from clothes_toolkit.inspection import usable_cores
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -33,6 +34,14 @@ jobs_option = click.option(
     show_default="all cores",
     help="Processes to decode images in.",
 )
+
+
+def open_dataset(root: Path, scheme: str) -> Dataset:
+    """Open a dataset, after finishing a change of it that a crash left halfway."""
+    if root.is_dir():
+        for line in recover(root):
+            click.echo(printable(line), err=True)
+    return Dataset.open(root, scheme)
 
 
 def format_option(*formats: str) -> Callable[[Function], Function]:

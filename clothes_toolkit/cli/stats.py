@@ -10,6 +10,7 @@ from clothes_toolkit.cli.common import (
     dataset_argument,
     format_option,
     jobs_option,
+    open_dataset,
     plural,
     print_counts,
     print_json,
@@ -17,7 +18,6 @@ from clothes_toolkit.cli.common import (
     scheme_option,
 )
 from clothes_toolkit.cli.lazy import debug_option
-from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.stats import Stats, stats
 
 SIZES_SHOWN = 5
@@ -37,7 +37,7 @@ def command(dataset: Path, form: str, scheme: str, jobs: int) -> None:
       clothes-toolkit stats ./Clothes-V1
     """
     with progress_bar("looking at images") as on_progress:
-        found = stats(Dataset.open(dataset, scheme), jobs, on_progress)
+        found = stats(open_dataset(dataset, scheme), jobs, on_progress)
     if form == "json":
         print_json(found.to_json())
     else:

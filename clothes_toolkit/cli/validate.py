@@ -11,6 +11,7 @@ from clothes_toolkit.cli.common import (
     dataset_argument,
     format_option,
     jobs_option,
+    open_dataset,
     plural,
     print_counts,
     print_json,
@@ -19,7 +20,6 @@ from clothes_toolkit.cli.common import (
     scheme_option,
 )
 from clothes_toolkit.cli.lazy import debug_option
-from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.expectations import expectation_named
 from clothes_toolkit.report import Finding, Report, Severity
 from clothes_toolkit.sarif import to_sarif
@@ -69,7 +69,7 @@ def command(
     """
     with progress_bar("looking at images") as on_progress:
         report = validate(
-            Dataset.open(dataset, scheme),
+            open_dataset(dataset, scheme),
             expect=expectation_named(expect) if expect else None,
             only=only,
             skip=skip,

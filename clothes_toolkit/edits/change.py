@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clothes_toolkit.cache import PRIVATE_FOLDER
-from clothes_toolkit.edits.journal import Change, Journal, Slot, State
+from clothes_toolkit.edits.journal import Change, Journal, State
 from clothes_toolkit.edits.lock import LockedError, locked
 from clothes_toolkit.edits.plan import Plan
 from clothes_toolkit.errors import ToolkitError
@@ -40,6 +40,12 @@ def apply(root: Path, plan: Plan) -> Change:
             raise
         _go_on_or_turn(journal, change)
     return change
+
+
+def last_change(root: Path) -> Change | None:
+    """Return the change that `undo` would take back, or `None`."""
+    done = [journal for journal in Journal.all_of(root) if journal.state is State.DONE]
+    return done[-1].read(State.DONE) if done else None
 
 
 def undo(root: Path) -> Change | None:
@@ -143,4 +149,4 @@ def _say(error: OSError) -> str:
     return f"{error.filename or 'the disk'}: {error.strerror}"
 
 
-__all__ = ["Change", "Slot", "apply", "recover", "undo"]
+__all__ = ["Change", "apply", "last_change", "recover", "undo"]

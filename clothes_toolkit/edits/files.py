@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from clothes_toolkit.edits.lock import locked
 from clothes_toolkit.errors import ToolkitError
 
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
+
 PARTIAL = ".partial"
+_FICLONE = 0x40049409
+"""Linux: let one file share another's blocks until one of them is written."""
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -29,6 +37,34 @@ def write_file(path: Path, data: bytes) -> None:
         raise ToolkitError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def copy_file(source: Path, target: Path, *, link: bool = False) -> None:
+    """Copy a file with its times, sharing its blocks where the disk can; or make a hard link.
+
+    Raises `ToolkitError` where `source` cannot be read or `target` cannot be written.
+    """
+    try:
+        if link:
+            os.link(os.path.realpath(source), target)
+            return
+        with source.open("rb") as reader, target.open("xb") as writer:
+            if not _cloned(reader.fileno(), writer.fileno()):
+                shutil.copyfileobj(reader, writer)
+        shutil.copystat(source, target)
+    except OSError as error:
+        raise ToolkitError(
+            f"{error.filename or target}: cannot be copied ({error.strerror})"
+        ) from error
+
+
+def _cloned(source: int, target: int) -> bool:
+    """Whether a file's blocks could be shared instead of copied."""
+    with suppress(OSError):
+        if fcntl is not None:
+            fcntl.ioctl(target, _FICLONE, source)
+            return True
+    return False
 
 
 def sync_folder(folder: Path) -> None:
@@ -56,22 +92,37 @@ def new_folder(out: Path, *, keep_partial: bool = False) -> Iterator[Path]:
     """Build a new folder beside `out` and rename it to `out` when the block ends well.
 
     When the block fails nothing is left, unless `keep_partial` says that a later call goes on from
-    there. Raises `ToolkitError` where `out` exists or cannot be made.
+    there. What a process that died left beside is removed by the next call. Raises `ToolkitError`
+    where `out` exists or cannot be made, or somebody else is making it.
     """
     out = out.absolute()
-    if out.exists():
+    if os.path.lexists(out):
         raise ToolkitError(f"{out}: exists already; name a new folder, or remove it")
     beside = partial_folder(out)
-    if beside.exists() and not keep_partial:
-        shutil.rmtree(beside)
     try:
-        beside.mkdir(parents=True, exist_ok=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with locked(out.with_name(f".{out.name}.lock")) as left_behind:
+            if beside.exists() and not keep_partial:
+                if not left_behind:
+                    raise ToolkitError(f"{beside}: is in the way; move it away, or remove it")
+                shutil.rmtree(beside)
+            beside.mkdir(exist_ok=True)
+            with _removed_on_failure(beside, keep_partial):
+                yield beside
+            if os.path.lexists(out):
+                raise ToolkitError(f"{out}: has appeared meanwhile; what was made is in {beside}")
+            beside.rename(out)
+            sync_folder(out.parent)
     except OSError as error:
-        raise ToolkitError(f"{out}: cannot be made ({error.strerror})") from error
+        where = error.filename or out
+        raise ToolkitError(f"{where}: cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def _removed_on_failure(folder: Path, keep: bool) -> Iterator[None]:
     try:
-        yield beside
+        yield
     except BaseException:
-        if not keep_partial:
-            shutil.rmtree(beside, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
-    beside.rename(out)
