@@ -174,7 +174,7 @@ def write_split(dataset: Dataset, split: Split, out: Path, *, link: bool = False
             paths[path] = f"{Layout.SPLIT.folder(name, side)}/{path.rpartition('/')[2]}"
             copy_file(dataset.root / path, folder / paths[path], link=link)
         _copy_strokes(dataset, folder, link)
-        _copy_word(dataset, folder, paths)
+        _copy_word(dataset, folder, paths, split)
         write_file(folder / SPLIT_FILE, split.to_bytes())
 
 
@@ -186,19 +186,29 @@ def _copy_strokes(dataset: Dataset, folder: Path, link: bool) -> None:
         copy_file(file, folder / "strokes" / file.name, link=link)
 
 
-def _copy_word(dataset: Dataset, folder: Path, paths: Mapping[str, str]) -> None:
-    """Copy the maintainer's word, with the paths of accepted findings as they are now."""
+def _copy_word(dataset: Dataset, folder: Path, paths: Mapping[str, str], split: Split) -> None:
+    """Copy the maintainer's word, with the paths and the counts by split as they are now."""
     file = dataset.root / WORD_FILE
     if WORD_FILE in dataset.escaped_folders or not file.is_file():
         return
-    text = file.read_text(encoding="utf-8")
-    renamed = re.sub(
-        r"^(\s*path\s*=\s*)([\"'])(.+?)\2",
-        lambda found: f"{found[1]}{found[2]}{paths.get(found[3], found[3])}{found[2]}",
-        text,
-        flags=re.MULTILINE,
-    )
-    write_file(folder / WORD_FILE, renamed.encode())
+    drawn = Counter(pair.photo.stem for pair in dataset.pairs)
+    counts = {
+        name: {"photos": len(stems), "sketches": sum(drawn[stem] for stem in stems)}
+        for name, stems in (("train", split.train), ("test", split.test))
+    }
+    section, lines = "", []
+    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+        if header := re.match(r"\s*\[+(.+?)\]+", line):
+            section = header[1].replace(" ", "")
+        elif value := re.match(r"(\s*path\s*=\s*)([\"'])(.+?)\2", line):
+            kept = paths.get(value[3], value[3])
+            line = f"{value[1]}{value[2]}{kept}{value[2]}{line[value.end() :]}"
+        elif (value := re.match(r"(\s*(photos|sketches)\s*=\s*)[0-9_]+", line)) and (
+            name := section.removeprefix("expect.")
+        ) in counts:
+            line = f"{value[1]}{counts[name][value[2]]}{line[value.end() :]}"
+        lines.append(line)
+    write_file(folder / WORD_FILE, "".join(lines).encode())
 
 
 def _check_whole(dataset: Dataset) -> None:

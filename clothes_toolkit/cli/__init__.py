@@ -18,6 +18,7 @@ EXIT_DONE, EXIT_FINDINGS, EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "validate": "clothes_toolkit.cli.validate:command",
     "stats": "clothes_toolkit.cli.stats:command",
+    "import": "clothes_toolkit.cli.import_:command",
     "dedup": "clothes_toolkit.cli.dedup:command",
     "fix": "clothes_toolkit.cli.fix:command",
     "split": "clothes_toolkit.cli.split:command",
