@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -31,6 +31,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .8rem .2rem 0; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 th { font-weight: 600; border-bottom: 1px solid var(--line); }
+.track { display: inline-block; width: 8rem; text-align: left; }
 .bar { display: inline-block; height: .7rem; background: currentColor; opacity: .35; }
 .matrix td { padding: 1px; }
 .matrix i { display: block; width: .8rem; height: .8rem; background: var(--line); }
@@ -38,7 +39,7 @@ th { font-weight: 600; border-bottom: 1px solid var(--line); }
 """
 
 
-def page(title: str, subtitle: str, body: Sequence[str]) -> str:
+def page(title: str, subtitle: str, body: Iterable[str]) -> str:
     """Return a whole page; the body's parts are HTML."""
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ class Stats:
         coverage: share of the photos that a designer drew, by designer, 0 to 1.
         sketches_per_photo: how many photos have how many sketches.
         sizes: how many images have which width and height, most frequent first.
+        drawn_by: the designers who drew each photo, by the photo's path.
+        ink: the share of the paper that is ink, 0 to 1, of each sketch, by designer, ascending.
     """
 
     root: str
@@ -30,6 +33,8 @@ class Stats:
     coverage: dict[str, float]
     sketches_per_photo: dict[int, int]
     sizes: dict[tuple[int, int], int]
+    drawn_by: dict[str, tuple[str, ...]]
+    ink: dict[str, tuple[float, ...]]
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as JSON values, schema `clothes-toolkit/stats/1`."""
@@ -44,13 +49,22 @@ class Stats:
                 {"width": width, "height": height, "images": images}
                 for (width, height), images in self.sizes.items()
             ],
+            "drawn_by": {path: list(designers) for path, designers in self.drawn_by.items()},
+            "ink": {
+                designer: {
+                    "least": round(shares[0], 6),
+                    "median": round(statistics.median(shares), 6),
+                    "most": round(shares[-1], 6),
+                }
+                for designer, shares in self.ink.items()
+            },
         }
 
 
 def stats(
     dataset: Dataset, jobs: int = 1, on_progress: Progress = lambda _done, _total: None
 ) -> Stats:
-    """Count what a dataset holds; images are looked at for their sizes."""
+    """Count what a dataset holds; images are looked at for their sizes and their ink."""
     counts = dataset.counts()
     drawn = Counter((pair.photo.split, pair.photo.stem) for pair in dataset.pairs)
     per_photo = Counter(drawn[photo.split, photo.stem] for photo in dataset.photos)
@@ -62,6 +76,14 @@ def stats(
         for path, facts in images.items()
         if path in members and facts.width
     )
+    drawn_by: dict[str, list[str]] = {photo.path: [] for photo in dataset.photos}
+    for pair in dataset.pairs:
+        drawn_by[pair.photo.path].append(pair.sketch.designer)
+    ink: dict[str, list[float]] = {}
+    for sketch in dataset.sketches:
+        facts = images.get(sketch.path)
+        if facts is not None and facts.pixels is not None:
+            ink.setdefault(sketch.designer, []).append(facts.ink)
     return Stats(
         str(dataset.root),
         dataset.scheme.value,
@@ -70,4 +92,6 @@ def stats(
         {d: by_designer[d] / max(1, counts.photos) for d in counts.designers},
         dict(sorted(per_photo.items())),
         dict(sizes.most_common()),
+        {path: tuple(sorted(designers)) for path, designers in drawn_by.items()},
+        {designer: tuple(sorted(shares)) for designer, shares in sorted(ink.items())},
     )

@@ -55,6 +55,22 @@ VALIDATE = exact(
     findings={"type": "array", "items": FINDING},
 )
 STATS = at_least(schema={"const": "clothes-toolkit/stats/1"}, counts=COUNTS)
+DEDUP = at_least(
+    schema={"const": "clothes-toolkit/dedup/1"},
+    groups={
+        "type": "array",
+        "items": at_least(
+            kind={"enum": ["exact", "near"]},
+            side={"enum": ["photo", "sketch"]},
+            keep=TEXT,
+            duplicates={
+                "type": "array",
+                "minItems": 1,
+                "items": at_least(path=TEXT, distance=WHOLE),
+            },
+        ),
+    },
+)
 MODELS = exact(
     schema={"const": "clothes-toolkit/models/1"},
     methods={
