@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: demo test test-slow lint smoke docs bench clean
+.PHONY: demo test test-slow lint smoke docs bench bench-duplicates clean
 
 .venv/made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -38,5 +38,17 @@ docs: .venv/made  ## write the generated pages
 bench: .venv/made  ## training speed beside a plain loop; needs $$CLOTHES_SHARED_DATA
 	$(BIN)/python benchmarks/training.py
 
+.venv-peers/made: benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
+	@touch $@
+
+bench-duplicates: export PYTHONPATH := .
+bench-duplicates: .venv/made .venv-peers/made  ## duplicates beside cleanvision, imagededup, FAISS; needs $$CLOTHES_SHARED_DATA
+	$(BIN)/python benchmarks/lookalikes.py --out benchmarks/results/lookalikes.json
+	$(BIN)/python benchmarks/duplicates.py --peers .venv-peers/bin/python --out benchmarks/results/duplicates.json
+	$(BIN)/python benchmarks/hash_search.py --peers .venv-peers/bin/python --out benchmarks/results/hash-search.json
+	$(BIN)/python benchmarks/tables.py
+
 clean:
-	rm -rf .venv .venv-smoke clothes-demo build dist
+	rm -rf .venv .venv-peers .venv-smoke clothes-demo build dist

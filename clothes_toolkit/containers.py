@@ -27,6 +27,7 @@ _OTHER_MAGIC = {
     b"%PDF-": "PDF",
     b"8BPS": "Photoshop",
 }
+START_OF_SCAN = 0xDA
 _JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
 
 
@@ -88,7 +89,20 @@ def _read_jpeg(data: bytes) -> Container:
         # the search runs over it to the next marker.
         length = int.from_bytes(data[position : position + 2])
         position += max(length, 2)
+        if marker == START_OF_SCAN and (end := _end_of_only_scan(data, position)):
+            return Container("JPEG", end)
     return Container("JPEG", None)
+
+
+def _end_of_only_scan(data: bytes, start: int) -> int | None:
+    """Return where the image ends if the scan from `start` is its last: a quick look.
+
+    It is, if every 0xFF up to the first end marker is a stuffed one.
+    """
+    end = data.find(b"\xff\xd9", start)
+    if end >= 0 and data.count(b"\xff", start, end) == data.count(b"\xff\0", start, end):
+        return end + 2
+    return None
 
 
 def _read_webp(data: bytes) -> Container:

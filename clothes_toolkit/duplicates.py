@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -118,16 +119,21 @@ def _search(
 
     look = PHOTOS if side is Side.PHOTO else DRAWINGS
     miniatures = [images[path].miniature for path in paths]
+    plain = functools.cache(lambda place: _difference_hash(miniatures[place]))
     for pair in find_lookalikes(miniatures, look):
-        hashes = (
-            _difference_hash(miniatures[pair.first]),
-            _difference_hash(miniatures[pair.second], pair.mirrored),
+        second = (
+            _difference_hash(miniatures[pair.second], mirrored=True)
+            if pair.mirrored
+            else plain(pair.second)
         )
+        hashes = (plain(pair.first), second)
         yield NearDuplicate(paths[pair.first], paths[pair.second], pair.mirrored, hashes)
 
 
-def _difference_hash(miniature: bytes, mirrored: bool = False) -> int:
+def _difference_hash(miniature: bytes, *, mirrored: bool = False) -> int:
     import imagehash
+    import numpy as np
 
     grey = Image.frombytes("L", (SIDE, SIDE), miniature[: SIDE * SIDE])
-    return int(str(imagehash.dhash(ImageOps.mirror(grey) if mirrored else grey)), 16)
+    bits = imagehash.dhash(ImageOps.mirror(grey) if mirrored else grey).hash
+    return int.from_bytes(np.packbits(bits).tobytes())

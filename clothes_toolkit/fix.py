@@ -67,7 +67,19 @@ def fixable_findings(
             for finding in rule.findings(subject):
                 if (rule.name, finding.path) not in accepted:
                     found.setdefault(finding.path, set()).add(rule.name)
+    if "wrong-side" in rules:
+        _add_wrong_sides(dataset, found)
     return found
+
+
+def _add_wrong_sides(dataset: Dataset, found: Mapping[str, set[str]]) -> None:
+    """Add `wrong-side` where a name, once repaired, is at home on the other side."""
+    for entry in dataset.entries:
+        if fired := found.get(entry.path):
+            meant = _meant(dataset, entry, fired)
+            name = None if meant is None else naming.parse(meant, dataset.scheme, entry.side)
+            if name is not None and naming.belongs_on(name) is not entry.side:
+                fired.add("wrong-side")
 
 
 def find_repairs(
@@ -130,16 +142,22 @@ def _repair(
 
 def _target(dataset: Dataset, entry: Entry, rules: Collection[str]) -> str | None:
     """Return the path that a file should have."""
-    folder, _, filename = entry.path.rpartition("/")
-    name = entry.name
-    if {"name-case", "name-format"} & set(rules):
-        meant = naming.suggest(filename, dataset.scheme, entry.side)
-        if meant is None:
-            return None
-        filename, name = meant, naming.parse(meant, dataset.scheme, entry.side)
+    filename = _meant(dataset, entry, rules)
+    if filename is None:
+        return None
+    folder = entry.path.rpartition("/")[0]
+    name = naming.parse(filename, dataset.scheme, entry.side)
     if "wrong-side" in rules and name is not None:
         folder = dataset.layout.folder(entry.split, naming.belongs_on(name))
     return f"{folder}/{filename}"
+
+
+def _meant(dataset: Dataset, entry: Entry, rules: Collection[str]) -> str | None:
+    """Return a file's name, the one that was probably meant where a rule says it is wrong."""
+    filename = entry.path.rpartition("/")[2]
+    if {"name-case", "name-format"} & set(rules):
+        return naming.suggest(filename, dataset.scheme, entry.side)
+    return filename
 
 
 def _agree(dataset: Dataset, target: str, file: Path, form: str) -> tuple[str, bytes | None]:

@@ -16,7 +16,12 @@ from PIL import ExifTags, Image, ImageChops, ImageOps
 
 from clothes_toolkit.containers import EXTENSIONS_OF, Container, read_container
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.likeness.miniature import drawing_miniature, photo_miniature, reduced
+from clothes_toolkit.likeness.miniature import (
+    DRAWING_SIDE,
+    drawing_miniature,
+    photo_miniature,
+    reduced,
+)
 from clothes_toolkit.naming import Side
 
 MAX_PIXELS = 50_000_000
@@ -138,8 +143,9 @@ def png_bytes(picture: Image.Image) -> bytes:
 
 def pixels_hash(picture: Image.Image) -> str:
     """Return the hash of an RGB picture that `ImageFacts.pixels` is."""
-    size = f"{picture.width}x{picture.height} ".encode()
-    return hashlib.sha256(size + picture.tobytes()).hexdigest()
+    hashed = hashlib.sha256(f"{picture.width}x{picture.height} ".encode())
+    hashed.update(picture.tobytes())
+    return hashed.hexdigest()
 
 
 def _read(path: Path) -> bytes:
@@ -212,7 +218,7 @@ def _flatten(image: Image.Image) -> tuple[Image.Image, bool]:
 
 
 def _look_at_photo(picture: Image.Image) -> dict[str, Any]:
-    return {"miniature": photo_miniature(reduced(picture))}
+    return {"miniature": photo_miniature(picture)}
 
 
 def _look_at_drawing(picture: Image.Image) -> dict[str, Any]:
@@ -220,7 +226,7 @@ def _look_at_drawing(picture: Image.Image) -> dict[str, Any]:
     histogram = grey.histogram()
     paper = max(level for level, count in enumerate(histogram) if count)
     total = picture.width * picture.height
-    small = reduced(grey)
+    small = reduced(grey, DRAWING_SIDE)
     return {
         "miniature": drawing_miniature(small),
         "ink": sum(histogram[: max(0, paper - INK_CONTRAST)]) / total,

@@ -81,15 +81,21 @@ def read_split(path: Path) -> Split:
         told = json.loads(path.read_text(encoding="utf-8"))
         if told["schema"] != SCHEMA:
             raise ValueError(f"its schema is {told['schema']!r}, not {SCHEMA!r}")
-        split = Split(int(told["seed"]), *(tuple(sorted(told[s])) for s in ("train", "test")))
+        split = Split(int(told["seed"]), *(_stems(told[side]) for side in ("train", "test")))
     except OSError as error:
         raise ToolkitError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ToolkitError(f"{path}: is no {SPLIT_FILE} ({error})") from error
     both = Counter([*split.train, *split.test]).most_common(1)
     if both and both[0][1] > 1:
         raise ToolkitError(f"{path}: names photo {both[0][0]} twice")
     return split
+
+
+def _stems(told: object) -> tuple[str, ...]:
+    if not isinstance(told, list) or not all(isinstance(stem, str) for stem in told):
+        raise ValueError("train and test must be lists of stems")
+    return tuple(sorted(told))
 
 
 def without_photos(dataset: Dataset, stems: Iterable[str]) -> bytes | None:

@@ -64,7 +64,7 @@ def read_drawing(path: Path) -> Drawing:
         return _drawing(json.loads(path.read_bytes()))
     except OSError as error:
         raise ToolkitError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ToolkitError(f"{path}: holds no strokes ({error})") from error
 
 

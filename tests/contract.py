@@ -71,6 +71,19 @@ DEDUP = at_least(
         ),
     },
 )
+FIX = at_least(
+    schema={"const": "clothes-toolkit/fix/1"},
+    applied={"type": "boolean"},
+    repairs={
+        "type": "array",
+        "items": at_least(
+            path=TEXT,
+            rules={"type": "array", "items": TEXT, "minItems": 1},
+            to=either("string", "null"),
+            obstacle=either("string", "null"),
+        ),
+    },
+)
 MODELS = exact(
     schema={"const": "clothes-toolkit/models/1"},
     methods={

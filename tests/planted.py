@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from random import Random
 
 from PIL import Image
@@ -13,6 +14,12 @@ Plant = Callable[[Picture, Random], Picture]
 
 RESIZE, SHIFT, CROP = (0.5, 2.0), 0.03, 0.025
 QUALITY = (40, 95)
+
+
+def halves(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Split images: to calibrate thresholds on, and to measure them on."""
+    ordered = sorted(paths)
+    return ordered[::2], ordered[1::2]
 
 
 def reencoded(picture: Picture, form: str, quality: int) -> Picture:

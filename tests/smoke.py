@@ -21,7 +21,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "Clothes-Demo"
         make_garments(root, train_photos=30, test_photos=6, size=96)
-        for command, status in (("validate", 0), ("stats", 0)):
+        for command, status in (("validate", 0), ("stats", 0), ("dedup", 0), ("fix", 0)):
             found = subprocess.run(
                 [*COMMAND, command, str(root), "--format", "json", "--jobs", "2"],
                 capture_output=True,
@@ -30,6 +30,10 @@ def main() -> None:
             if found.returncode != status or found.stderr:
                 raise SystemExit(f"{command}: {found.returncode} {found.stderr.decode()}")
             json.loads(found.stdout)
+        split = [*COMMAND, "split", str(root), "--out", str(root) + "-2", "--test-photos", "9"]
+        found = subprocess.run(split, capture_output=True, check=False)
+        if found.returncode or found.stderr:
+            raise SystemExit(f"split: {found.returncode} {found.stderr.decode()}")
         found = subprocess.run([*COMMAND, "models"], capture_output=True, check=False)
         if found.returncode != 2 or b"[learn]" not in found.stderr:
             raise SystemExit(f"models: {found.returncode} {found.stderr.decode()}")

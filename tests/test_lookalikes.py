@@ -18,7 +18,12 @@ from clothes_toolkit.images import inspect, open_image
 from clothes_toolkit.likeness import search
 from clothes_toolkit.likeness.keys import MIDDLE, Window, coefficients, hashes
 from clothes_toolkit.likeness.lookalikes import DRAWINGS, PHOTOS, Look, find_lookalikes
-from clothes_toolkit.likeness.miniature import drawing_miniature, photo_miniature, reduced
+from clothes_toolkit.likeness.miniature import (
+    DRAWING_SIDE,
+    drawing_miniature,
+    photo_miniature,
+    reduced,
+)
 from clothes_toolkit.likeness.search import HashIndex
 from clothes_toolkit.naming import Side
 from tests import planted
@@ -28,11 +33,11 @@ Pairs = set[tuple[int, int]]
 
 
 def photo(picture: Image.Image) -> bytes:
-    return photo_miniature(reduced(picture))
+    return photo_miniature(picture)
 
 
 def drawing(picture: Image.Image) -> bytes:
-    return drawing_miniature(reduced(picture.convert("L")))
+    return drawing_miniature(reduced(picture.convert("L"), DRAWING_SIDE))
 
 
 def slow_pairs(queries: list[int], others: list[int], radius: int) -> Pairs:
@@ -142,7 +147,7 @@ def recall_and_precision(minis: list[bytes], whose: list[int], look: Look) -> tu
 
 
 def chosen(folder: Path, count: int, seed: int) -> list[Image.Image]:
-    paths = sorted(folder.rglob("*.[jp][pn]g"))
+    _, paths = planted.halves(folder.rglob("*.[jp][pn]g"))
     return [open_image(path) for path in Random(seed).sample(paths, min(count, len(paths)))]
 
 

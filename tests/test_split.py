@@ -251,6 +251,14 @@ def test_nothing_is_left_behind_unnoticed(pool: Path, tmp_path: Path) -> None:
             '{"schema": "clothes-toolkit/split/1", "seed": 0, "train": ["a"], "test": ["a"]}',
             "names photo a twice",
         ),
+        (
+            '{"schema": "clothes-toolkit/split/1", "seed": 0, "train": "ab", "test": []}',
+            "lists of stems",
+        ),
+        (
+            '{"schema": "clothes-toolkit/split/1", "seed": 0, "train": [1], "test": ["a"]}',
+            "lists of stems",
+        ),
     ],
 )
 def test_a_wrong_split_file_is_refused(tmp_path: Path, text: str, told: str) -> None:

@@ -20,11 +20,22 @@ MARGIN = 3
 STEPS = 5
 LARGEST_SHIFT, LARGEST_SCALING = 0.045 * SIDE, 0.085
 DAMPING, LEAST = np.float32(1e-5), np.float32(1e-3)
-BLUR = np.array([1, 4, 6, 4, 1], np.float32) / 16
 
 _FIXED = slice(MARGIN, SIDE - MARGIN)
 _CENTER = (SIDE - 1) / 2
 _PLACES = np.arange(MARGIN, SIDE - MARGIN, dtype=np.float32) - np.float32(_CENTER)
+
+
+def _smoother() -> Floats:
+    """Return the matrix (32, 32) that smooths a line of pixels; edges are continued."""
+    matrix = np.zeros((SIDE, SIDE), np.float32)
+    for offset, weight in zip(range(-2, 3), (1, 4, 6, 4, 1), strict=True):
+        np.add.at(matrix, (_LINE, np.clip(_LINE + offset, 0, SIDE - 1)), weight / 16)
+    return matrix
+
+
+_LINE = np.arange(SIDE)
+_SMOOTHER = _smoother()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +55,8 @@ class Agreement:
 
 def blurred(brightness: Floats) -> Floats:
     """Return images (N, 32, 32) a little smoothed, so that they can be moved by part of a pixel."""
-    for axis in (1, 2):
-        width = [(0, 0), (0, 0), (0, 0)]
-        width[axis] = (2, 2)
-        padded = np.pad(brightness, width, mode="edge")
-        taken = [np.arange(SIDE) + offset for offset in range(len(BLUR))]
-        brightness = sum(
-            weight * np.take(padded, places, axis)
-            for weight, places in zip(BLUR, taken, strict=True)
-        )
-    return brightness
+    smoothed: Floats = np.matmul(np.matmul(_SMOOTHER, brightness), _SMOOTHER.T)
+    return smoothed
 
 
 def agreement(moved: Floats, fixed: Floats, starts: Sequence[Window]) -> Agreement:

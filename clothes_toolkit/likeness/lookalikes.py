@@ -7,11 +7,13 @@ one group through others are not looked at again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from clothes_toolkit.groups import Groups
@@ -20,9 +22,13 @@ from clothes_toolkit.likeness.keys import MIDDLE, Floats, Window, coefficients, 
 from clothes_toolkit.likeness.miniature import SIDE
 from clothes_toolkit.likeness.search import HashIndex, Indices
 
+THREADS = min(4, os.cpu_count() or 1)
+"""NumPy computes outside of Python's lock; more threads would want more memory."""
 RADIUS = 8
-BATCH = 2048
+BATCH = 1024
 """Pairs that are laid over one another at a time."""
+TRIES = 4
+"""Pairs between two groups that are laid over one another before the two are kept apart."""
 BLOCK = 8192
 """Images whose frequencies are computed at a time."""
 
@@ -80,6 +86,14 @@ class _Candidates:
             self.moved[some], self.fixed[some], self.window[some], self.likeness[some]
         )
 
+    def __add__(self, others: _Candidates) -> _Candidates:
+        return _joined_up([self, others])
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """Both indices of each pair: (2, N)."""
+        return np.stack([self.moved, self.fixed])
+
 
 _WINDOWS = tuple(windows())
 
@@ -87,71 +101,111 @@ _WINDOWS = tuple(windows())
 def find_lookalikes(miniatures: Sequence[bytes], look: Look) -> list[Lookalike]:
     """Return the pairs that join images which look the same, mirror images last.
 
-    Not every pair of a group is named, only enough of them to connect it. The result depends on
-    nothing but the miniatures and their order.
+    Not every pair of a group is named, only enough of them to connect it; mirror images are looked
+    for among the first of each group. The result depends on nothing but the miniatures and their
+    order.
     """
     if len(miniatures) < 2:
         return []
     packed = np.frombuffer(b"".join(miniatures), np.uint8).reshape(len(miniatures), -1)
+    every = np.arange(len(packed))
     groups: Groups[int] = Groups()
-    found = list(_joined(packed, look, groups, mirrored=False))
+    found = list(_joined(packed, every, look, groups, mirrored=False))
     if look.mirrors:
-        found += _joined(packed, look, groups, mirrored=True)
+        firsts = every[[groups.find(one) == one for one in every.tolist()]]
+        found += _joined(packed, firsts, look, groups, mirrored=True)
     return found
 
 
 def _joined(
-    packed: NDArray[np.uint8], look: Look, groups: Groups[int], *, mirrored: bool
+    packed: NDArray[np.uint8], some: Indices, look: Look, groups: Groups[int], *, mirrored: bool
 ) -> Iterator[Lookalike]:
-    """Yield the pairs that look the same and join two groups; joins them."""
-    candidates = _candidates(packed, look, mirrored)
-    for start in range(0, len(candidates), BATCH):
-        some = candidates[start : start + BATCH]
-        some = some[_apart(groups, some)]
-        if not len(some):
-            continue
-        some = some[_agree(packed, some, look, mirrored)]
-        for one, other in zip(some.moved.tolist(), some.fixed.tolist(), strict=True):
+    """Yield pairs of some of the images that look the same and join two groups; joins them.
+
+    In rounds, as Boruvka builds a forest: the best pair of each group is looked at. Pairs within a
+    group need no look, and those between two groups that failed `TRIES` times get none.
+    """
+    candidates = _candidates(packed, some, look, mirrored)
+    failed = candidates[:0]
+    while len(candidates):
+        ends = _groups_of(groups, candidates)
+        apart = ends[0] != ends[1]
+        tried, times = np.unique(_one_number(_groups_of(groups, failed)), return_counts=True)
+        hopeless = np.isin(_one_number(ends), tried[times >= TRIES])
+        candidates, ends = candidates[apart & ~hopeless], ends[:, apart & ~hopeless]
+        now = _first_of_each(ends)
+        pairs = candidates[now]
+        candidates = candidates[~now]
+        agree = _agree(packed, pairs, look, mirrored)
+        failed = failed + pairs[~agree]
+        for one, other in zip(*pairs[agree].ends.tolist(), strict=True):
             if groups.join(one, other):
                 yield Lookalike(min(one, other), max(one, other), mirrored)
 
 
-def _apart(groups: Groups[int], pairs: _Candidates) -> NDArray[np.bool_]:
-    """Tell which pairs are not in one group yet."""
-    ends = zip(pairs.moved.tolist(), pairs.fixed.tolist(), strict=True)
-    return np.array([groups.find(one) != groups.find(other) for one, other in ends], bool)
+def _groups_of(groups: Groups[int], pairs: _Candidates) -> NDArray[np.int64]:
+    """Return the groups (2, N) of the ends of pairs, the lower one first."""
+    members, places = np.unique(pairs.ends, return_inverse=True)
+    found = np.array([groups.find(member) for member in members.tolist()], np.int64)
+    return np.sort(found[places.reshape(2, -1)], axis=0)
 
 
-def _candidates(packed: NDArray[np.uint8], look: Look, mirrored: bool) -> _Candidates:
-    middle = _frequencies(packed, MIDDLE, mirrored=False)
+def _one_number(ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return one number for each two indices (2, N)."""
+    one: NDArray[np.int64] = (ends[0] << 32) + ends[1]
+    return one
+
+
+def _first_of_each(ends: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which pairs (2, N) are the first to have one of their ends."""
+    _, first = np.unique(ends.T, return_index=True)
+    now = np.zeros(ends.shape[1], bool)
+    now[first // 2] = True
+    return now
+
+
+def _candidates(
+    packed: NDArray[np.uint8], some: Indices, look: Look, mirrored: bool
+) -> _Candidates:
+    some_packed = packed[some]
+    middle = _frequencies(some_packed, MIDDLE, mirrored=False)
     index = HashIndex(hashes(middle))
-    parts = []
-    for number, window in enumerate(_WINDOWS):
-        seen = _frequencies(packed, window, mirrored)
+
+    def of_window(number: int) -> list[_Candidates]:
+        parts = []
+        seen = _frequencies(some_packed, _WINDOWS[number], mirrored)
         for moved, fixed in index.near(hashes(seen), RADIUS):
             likeness = np.einsum("nf,nf->n", seen[moved], middle[fixed])
             keep = (likeness >= look.frequencies) & (moved != fixed)
             windows_ = np.full(np.count_nonzero(keep), number)
-            parts.append(_Candidates(moved[keep], fixed[keep], windows_, likeness[keep]))
-    return _best_of_each_pair(parts)
+            parts.append(
+                _Candidates(some[moved[keep]], some[fixed[keep]], windows_, likeness[keep])
+            )
+        return parts
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return _best_of_each_pair(list(chain(*pool.map(of_window, range(len(_WINDOWS))))))
 
 
 def _best_of_each_pair(parts: Sequence[_Candidates]) -> _Candidates:
     if not parts:
         nothing = np.zeros(0, np.int64)
         return _Candidates(nothing, nothing, nothing, nothing.astype(np.float32))
-    every = _Candidates(
+    every = _joined_up(parts)
+    low, high = np.sort(every.ends, axis=0)
+    # The order decides which pairs connect a group, so ties are settled by index.
+    every = every[np.lexsort((every.window, every.moved, high, low, -every.likeness))]
+    _, first = np.unique(_one_number(np.sort(every.ends, axis=0)), return_index=True)
+    return every[np.sort(first)]
+
+
+def _joined_up(parts: Sequence[_Candidates]) -> _Candidates:
+    return _Candidates(
         np.concatenate([part.moved for part in parts]),
         np.concatenate([part.fixed for part in parts]),
         np.concatenate([part.window for part in parts]),
         np.concatenate([part.likeness for part in parts]),
     )
-    low, high = np.minimum(every.moved, every.fixed), np.maximum(every.moved, every.fixed)
-    # The order decides which pairs connect a group, so ties are settled by index.
-    every = every[np.lexsort((every.window, every.moved, high, low, -every.likeness))]
-    low, high = np.minimum(every.moved, every.fixed), np.maximum(every.moved, every.fixed)
-    _, first = np.unique(low * (1 + high.max(initial=0)) + high, return_index=True)
-    return every[np.sort(first)]
 
 
 def _frequencies(packed: NDArray[np.uint8], window: Window, mirrored: bool) -> Floats:
@@ -179,19 +233,32 @@ def _agree(
     packed: NDArray[np.uint8], pairs: _Candidates, look: Look, mirrored: bool
 ) -> NDArray[np.bool_]:
     """Tell which pairs look the same once one is laid over the other."""
+    batches = [pairs[start : start + BATCH] for start in range(0, len(pairs), BATCH)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = pool.map(lambda batch: _agree_at_once(packed, batch, look, mirrored), batches)
+        return np.concatenate([np.zeros(0, bool), *found])
+
+
+def _agree_at_once(
+    packed: NDArray[np.uint8], pairs: _Candidates, look: Look, mirrored: bool
+) -> NDArray[np.bool_]:
     moved, fixed = packed[pairs.moved], packed[pairs.fixed]
-    starts = [_WINDOWS[number] for number in pairs.window]
+    same = _color_difference(_color(moved, mirrored), _color(fixed, False)) <= look.color
+    if not same.any():
+        return same
+    moved, fixed = moved[same], fixed[same]
     found = agreement(
-        blurred(_brightness(moved, mirrored)), blurred(_brightness(fixed, False)), starts
+        blurred(_brightness(moved, mirrored)),
+        blurred(_brightness(fixed, False)),
+        [_WINDOWS[number] for number in pairs.window[same]],
     )
     gain = np.maximum(found.gain, 1 / np.maximum(found.gain, 1e-6))
-    color = _color_difference(_color(moved, mirrored), _color(fixed, False))
-    same: NDArray[np.bool_] = (
+    same[same] = (
         (found.correlation >= look.correlation)
         & (gain <= look.gain)
         & (np.abs(found.offset) <= look.offset)
     )
-    return same & (color <= look.color)
+    return same
 
 
 def _color_difference(moved: NDArray[np.int16], fixed: NDArray[np.int16]) -> Floats:
@@ -201,9 +268,17 @@ def _color_difference(moved: NDArray[np.int16], fixed: NDArray[np.int16]) -> Flo
     """
     if not moved.size:
         return np.zeros(len(moved), np.float32)
-    around = sliding_window_view(moved, (3, 3), axis=(2, 3))
     inner = fixed[:, :, 1:-1, 1:-1]
-    above = inner - around.max(axis=(4, 5))
-    below = around.min(axis=(4, 5)) - inner
+    above = inner - _around(moved, np.maximum)
+    below = _around(moved, np.minimum) - inner
     outside: Floats = np.maximum(np.maximum(above, below), 0).mean((1, 2, 3), dtype=np.float32)
     return outside
+
+
+def _around(planes: NDArray[np.int16], choose: np.ufunc) -> NDArray[np.int16]:
+    """Return the largest, or smallest, of each 3×3 places (..., side - 2, side - 2)."""
+    across = choose(choose(planes[..., :-2], planes[..., 1:-1]), planes[..., 2:])
+    found: NDArray[np.int16] = choose(
+        choose(across[..., :-2, :], across[..., 1:-1, :]), across[..., 2:, :]
+    )
+    return found

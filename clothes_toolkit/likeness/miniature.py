@@ -14,32 +14,34 @@ CHROMA_SIDE = 8
 PHOTO_BYTES = SIDE * SIDE + 2 * CHROMA_SIDE * CHROMA_SIDE
 DRAWING_BYTES = SIDE * SIDE
 
-WORKING_SIDE = 128
-"""The longer side to which an image is reduced first; at most just under twice that is left."""
+PHOTO_SIDE, DRAWING_SIDE = 64, 128
+"""Longer sides to which an image is reduced first, at the least: lines need finer pixels."""
 INK_SHARE = 0.25
 """Share of the darkest line's darkness from which a spot counts as ink; specks and the ripples of
 JPEG stay below."""
 
 
-def reduced(image: Image.Image) -> Image.Image:
-    """Return an image averaged down to a longer side of 128 to 255 pixels, or as it is."""
-    factor = max(image.size) // WORKING_SIDE
+def reduced(image: Image.Image, side: int) -> Image.Image:
+    """Return an image averaged down to a longer side of `side` to twice that, or as it is."""
+    factor = max(image.size) // side
     return image.reduce(factor) if factor > 1 else image
 
 
-def photo_miniature(small: Image.Image) -> bytes:
-    """Return the miniature of a reduced RGB photo: 1152 bytes."""
-    light, blue, red = small.convert("YCbCr").split()
-    planes = (
-        light.resize((SIDE, SIDE), Image.Resampling.LANCZOS),
-        blue.resize((CHROMA_SIDE, CHROMA_SIDE), Image.Resampling.BOX),
-        red.resize((CHROMA_SIDE, CHROMA_SIDE), Image.Resampling.BOX),
-    )
+def photo_miniature(picture: Image.Image) -> bytes:
+    """Return the miniature of an RGB photo: 1152 bytes."""
+    small = reduced(picture, PHOTO_SIDE)
+    light = small.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    colors = small.resize((CHROMA_SIDE, CHROMA_SIDE), Image.Resampling.BOX).convert("YCbCr")
+    planes = (light, colors.getchannel("Cb"), colors.getchannel("Cr"))
     return b"".join(plane.tobytes() for plane in planes)
 
 
 def drawing_miniature(small: Image.Image) -> bytes:
-    """Return the miniature of a reduced grey drawing: 1024 bytes, 255 for the darkest line."""
+    """Return the miniature of a reduced grey drawing: 1024 bytes, 255 for the darkest line.
+
+    Args:
+        small: the drawing, `reduced` to `DRAWING_SIDE`.
+    """
     dark = ImageChops.invert(small)
     lowest, highest = _range(dark)
     if lowest == highest:

@@ -72,8 +72,8 @@ def import_dataset(
         raise ToolkitError(f"{source}: no such file or folder")
     with new_folder(out) as folder:
         root = source
-        if source.is_file():
-            if not zipfile.is_zipfile(source):
+        if not source.is_dir():
+            if not (source.is_file() and zipfile.is_zipfile(source)):
                 raise ToolkitError(f"{source}: neither a folder nor a zip file")
             root = folder / UNPACKED
             root.mkdir()
@@ -93,9 +93,10 @@ def import_dataset(
 
 def _innermost(root: Path) -> Path:
     """Go down while a folder holds one folder and nothing else, as archives often do."""
-    while (inner := [p for p in visible_files(root) if p.name != "__MACOSX"]) and (
-        len(inner) == 1 and inner[0].is_dir() and not inner[0].is_symlink()
-    ):
+    while not any(shape.recognizes(root) for shape in KINDS.values()):
+        inner = [path for path in visible_files(root) if path.name != "__MACOSX"]
+        if len(inner) != 1 or not inner[0].is_dir() or inner[0].is_symlink():
+            break
         root = inner[0]
     return root
 

@@ -80,9 +80,11 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ARRAYS:
             return super().find_class(module, name)
+        # How byte strings, which hold an array's numbers, come through protocol 2.
         if (module, name) == ("_codecs", "encode"):
-            # How Python 2's byte strings come through protocol 2.
             return _encode
+        if (module, name) in (("__builtin__", "bytes"), ("builtins", "bytes")):
+            return _no_bytes
         raise ToolkitError(f"wants to load {module}.{name}, which is no array; refused")
 
 
@@ -90,6 +92,10 @@ def _encode(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
         raise ToolkitError(f"an array in {encoding}; refused")
     return text.encode("latin1")
+
+
+def _no_bytes() -> bytes:
+    return b""
 
 
 def _strokes_file(root: Path) -> Path | None:
