@@ -17,7 +17,7 @@ PRIVATE_FOLDER = ".clothes"
 SETTLED_NS = 2_000_000_000
 """A file changed within this time may change again without its clock showing it."""
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts
     (path BLOB PRIMARY KEY, stamp TEXT, json TEXT, miniature BLOB);

@@ -31,6 +31,8 @@ INK_CONTRAST = 16
 """Grey levels that a pixel must be darker than the paper to be ink."""
 CHROMA = 48
 """Levels between the strongest and the weakest channel from which a pixel is colored."""
+OF_FILE = "file "
+"""How `ImageFacts.pixels` begins where the file stands for its pixels."""
 TONE_WINDOW = 5
 """Side of the neighborhood that must be dark: wider than any line in a reduced drawing."""
 TEXTURE = 3
@@ -58,8 +60,9 @@ class ImageFacts:
         damage: why there are no pixels, or `None`; `detail` says it in words.
         trailing: bytes after the image's end.
         transparent: an alpha channel is not opaque everywhere.
-        pixels: hash of the pixels once upright and flattened on white; equal for equal pixels
-            whatever the file.
+        pixels: what stands for the pixels, upright and flattened on white; `None` where there are
+            none to trust. Of images that were inspected together (`inspect_images`) it is equal
+            exactly where their pixels are, whatever the file.
         miniature: what tells lookalikes, see `likeness.miniature`; of a file on side A a drawing's.
         ink: share of a drawing's pixels that are darker than its paper.
         color: share of a drawing's pixels with color.
@@ -125,10 +128,11 @@ def inspect(path: Path, side: Side) -> ImageFacts:
         return ImageFacts(path.lstat().st_size, "", damage=Damage.UNREADABLE, detail=str(error))
     container = read_container(data)
     facts, picture = _decode(data, container)
+    sha256 = hashlib.sha256(data).hexdigest()
     if picture is not None:
-        facts |= {"pixels": pixels_hash(picture)}
+        facts |= {"pixels": OF_FILE + sha256}
         facts |= _look_at_drawing(picture) if side is Side.SKETCH else _look_at_photo(picture)
-    return ImageFacts(size=len(data), sha256=hashlib.sha256(data).hexdigest(), **facts)
+    return ImageFacts(size=len(data), sha256=sha256, **facts)
 
 
 def png_bytes(picture: Image.Image) -> bytes:
@@ -142,7 +146,7 @@ def png_bytes(picture: Image.Image) -> bytes:
 
 
 def pixels_hash(picture: Image.Image) -> str:
-    """Return the hash of an RGB picture that `ImageFacts.pixels` is."""
+    """Return a hash of an RGB picture, equal exactly for equal pixels."""
     hashed = hashlib.sha256(f"{picture.width}x{picture.height} ".encode())
     hashed.update(picture.tobytes())
     return hashed.hexdigest()

@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from clothes_toolkit.cache import FactsCache, Stamp
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.images import Damage, ImageFacts, inspect
+from clothes_toolkit.images import OF_FILE, Damage, ImageFacts, inspect, open_image, pixels_hash
 from clothes_toolkit.naming import Side
 
 Progress = Callable[[int, int], None]
@@ -50,8 +52,31 @@ def inspect_images(
     for path, told in _inspect(dataset.root, unknown, jobs):
         found[path] = told
         on_progress(len(facts) + len(found), len(paths))
+    found |= _compared(dataset.root, facts | found)
     cache.remember((path, stamps[path], told) for path, told in found.items() if path in stamps)
     return facts | found
+
+
+def _compared(root: Path, facts: Mapping[str, ImageFacts]) -> dict[str, ImageFacts]:
+    """Return new facts of the images whose pixels may be those of another file.
+
+    Hashing the pixels of all would take half as long as decoding them. Only images of one size and
+    one miniature can have equal pixels, so only those are decoded again and hashed.
+    """
+    alike: dict[tuple[int, int, bytes], list[str]] = {}
+    for path, told in facts.items():
+        if told.pixels is not None:
+            alike.setdefault((told.width, told.height, told.miniature), []).append(path)
+    found = {}
+    for paths in alike.values():
+        if len({facts[path].pixels for path in paths}) > 1:
+            for path in paths:
+                if (facts[path].pixels or "").startswith(OF_FILE):
+                    # A file that has changed or gone meanwhile keeps standing for itself.
+                    with suppress(ToolkitError, OSError):
+                        pixels = pixels_hash(open_image(root / path))
+                        found[path] = replace(facts[path], pixels=pixels)
+    return found
 
 
 def _stamps(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, Stamp]]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from clothes_toolkit.containers import PNG_SIGNATURE, read_container
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.images import Damage, ImageFacts, inspect, open_image
+from clothes_toolkit.images import Damage, ImageFacts, inspect, open_image, pixels_hash
 from clothes_toolkit.naming import Side
 from tests.conftest import draw_picture
 
@@ -33,6 +33,11 @@ def gradient(size: tuple[int, int] = (90, 70)) -> Image.Image:
 def facts_of(data: bytes, path: Path) -> ImageFacts:
     path.write_bytes(data)
     return inspect(path, Side.SKETCH)
+
+
+def pixels_of(data: bytes, path: Path) -> str:
+    path.write_bytes(data)
+    return pixels_hash(open_image(path))
 
 
 @pytest.fixture
@@ -56,7 +61,8 @@ def test_bytes_after_the_end_are_counted(form: str, file: Path) -> None:
     data = encoded(gradient(), form)
     facts = facts_of(data + b"tail", file)
     assert facts.trailing == 4
-    assert facts.pixels == facts_of(data, file).pixels
+    seen = pixels_of(data + b"tail", file)
+    assert seen == pixels_of(data, file)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
@@ -118,16 +124,16 @@ def test_equal_pixels_are_equal_whatever_the_file(file: Path) -> None:
         encoded(picture, "WEBP", lossless=True),
         encoded(picture.convert("RGBA"), "PNG"),
     ]
-    assert len({facts_of(data, file).pixels for data in same}) == 1
+    assert len({pixels_of(data, file) for data in same}) == 1
     other = picture.copy()
     other.putpixel((0, 0), (1, 2, 3))
-    assert facts_of(encoded(other, "PNG"), file).pixels != facts_of(same[0], file).pixels
+    assert pixels_of(encoded(other, "PNG"), file) != pixels_of(same[0], file)
 
 
 def test_equal_bytes_of_another_shape_are_other_pixels(file: Path) -> None:
-    wide = facts_of(encoded(Image.new("RGB", (100, 80)), "PNG"), file)
-    high = facts_of(encoded(Image.new("RGB", (80, 100)), "PNG"), file)
-    assert wide.pixels != high.pixels
+    wide = pixels_of(encoded(Image.new("RGB", (100, 80)), "PNG"), file)
+    high = pixels_of(encoded(Image.new("RGB", (80, 100)), "PNG"), file)
+    assert wide != high
 
 
 def test_transparency_is_flattened_on_white(file: Path) -> None:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from clothes_toolkit import inspection
 from clothes_toolkit.cache import FactsCache, Stamp
@@ -130,6 +131,27 @@ def test_an_image_is_decoded_once(sound: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(inspection, "inspect", looked_at.append)
     assert inspect_images(Dataset.open(sound)) == first
     assert looked_at == []
+
+
+def test_pixels_are_compared_whatever_the_file(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal pixels in four files, and one that differs in a corner that no miniature shows."""
+    with Image.open(pool / "B" / "oak-chair.png") as image:
+        picture = image.convert("RGB").resize((400, 400))
+    picture.save(pool / "B" / "one.png")
+    picture.save(pool / "B" / "two.webp", lossless=True)
+    picture.convert("RGBA").save(pool / "B" / "three.png")
+    shutil.copy(pool / "B" / "one.png", pool / "B" / "four.png")
+    picture.putpixel((0, 0), (254, 255, 255))
+    picture.save(pool / "B" / "other.png")
+    age(pool)
+    facts = inspect_images(Dataset.open(pool))
+    same = {facts[f"B/{name}"].pixels for name in ("one.png", "two.webp", "three.png", "four.png")}
+    other = facts["B/other.png"]
+    assert len(same) == 1
+    assert other.miniature == facts["B/one.png"].miniature
+    assert other.pixels not in same
+    monkeypatch.setattr(inspection, "open_image", lambda _path: pytest.fail("decoded again"))
+    assert inspect_images(Dataset.open(pool)) == facts
 
 
 def test_a_changed_image_is_looked_at_again(sound: Path) -> None:
