@@ -38,6 +38,16 @@ def test_findings_exit_1_and_are_grouped(run: Run, sound: Path) -> None:
     assert out.splitlines()[-1] == "not sound: 2 errors, 8 warnings"
 
 
+def test_what_can_be_repaired_is_said(run: Run, sound: Path) -> None:
+    (sound / "trainB" / "00001.png").rename(sound / "trainB" / "00001.PNG")
+    assert (
+        f"`clothes-toolkit fix {sound}` repairs what it can of 1 finding"
+        in run("validate", sound)[1]
+    )
+    run("fix", sound, "--yes")
+    assert "clothes-toolkit fix" not in run("validate", sound)[1]
+
+
 def test_warnings_alone_exit_0_unless_asked(run: Run, sound: Path) -> None:
     (sound / "trainA" / "notes.txt").write_text("x")
     assert run("validate", sound)[0] == 0

@@ -21,6 +21,7 @@ from clothes_toolkit.cli.common import (
 )
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.expectations import expectation_named
+from clothes_toolkit.fix import FIXABLE
 from clothes_toolkit.report import Finding, Report, Severity
 from clothes_toolkit.sarif import to_sarif
 from clothes_toolkit.validate import validate
@@ -103,6 +104,10 @@ def _print_text(report: Report) -> None:
         if len(findings) > SHOWN_PER_RULE:
             click.echo(f"  … and {len(findings) - SHOWN_PER_RULE} more (--format json lists all)")
     click.echo()
+    repairable = sum(f.rule in FIXABLE and f.accepted is None for f in report.findings)
+    if repairable:
+        command = f"`clothes-toolkit fix {printable(report.root)}`"
+        click.secho(f"{command} repairs what it can of {plural(repairable, 'finding')}", dim=True)
     _print_verdict(report)
 
 

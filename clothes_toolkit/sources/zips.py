@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -16,6 +18,17 @@ MOST_BYTES = 64 * 1024**3
 LARGEST_RATIO = 200
 SMALL = 1 << 20
 """Bytes up to which a ratio says nothing."""
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+)
+"""What `zipfile` raises for archives that are damaged, or packed in a way that it does not know."""
 
 Progress = Callable[[int, int], None]
 
@@ -35,7 +48,7 @@ def unpack(archive: Path, folder: Path, on_progress: Progress = lambda _done, _t
                 on_progress(number, len(members))
     except FileExistsError as error:
         raise ToolkitError(f"{archive}: {error.filename} is in it twice") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise ToolkitError(f"{archive}: cannot be unpacked ({error})") from error
 
 
@@ -60,22 +73,6 @@ def _check(archive: Path, members: list[zipfile.ZipInfo]) -> None:
 def _extract(file: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
     target = folder / PurePosixPath(member.filename.replace("\\", "/"))
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The size in the directory may lie; the stream is read no further than it says.
+    # No more is read than the size that the directory tells, which was checked.
     with file.open(member) as reader, target.open("xb") as writer:
-        shutil.copyfileobj(_Limited(reader, member), writer)
-
-
-class _Limited:
-    """A stream that is refused when it gives more bytes than its directory entry says."""
-
-    def __init__(self, stream: object, member: zipfile.ZipInfo) -> None:
-        self._read = stream.read  # type: ignore[attr-defined]
-        self._left = member.file_size
-        self._name = member.filename
-
-    def read(self, size: int = -1) -> bytes:
-        data: bytes = self._read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise ToolkitError(f"{self._name!r} is larger than the archive says")
-        return data
+        shutil.copyfileobj(reader, writer)
