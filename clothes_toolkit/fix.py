@@ -216,7 +216,8 @@ def _without_collisions(repairs: list[Repair], entries: Mapping[str, Entry]) -> 
             continue
         owner = taken.setdefault(naming.folded(repair.step.target), repair.path)
         if owner != repair.path:
-            obstacle = f"{repair.step.target} is taken by {owner}"
+            how = "is there already" if owner == repair.step.target else f"is taken by {owner}"
+            obstacle = f"{repair.step.target} {how}"
             yield Repair(repair.path, repair.rules, None, obstacle)
         else:
             yield repair

@@ -153,7 +153,7 @@ def test_a_taken_name_is_left(sound: Path, run: Run) -> None:
     before = tree(sound)
     status, out, _ = run("fix", sound, "--yes")
     assert status == 1
-    assert "trainB/00001.png is taken by trainB/00001.png" in out
+    assert "trainB/00001.png is there already" in out
     assert tree(sound) == before
 
 
@@ -161,10 +161,10 @@ def test_two_files_that_want_one_name(sound: Path) -> None:
     (sound / "trainB/00001.png").unlink()
     draw_picture(sound / "trainB/1.png", 55, photo=True)
     draw_picture(sound / "trainB/0001.png", 56, photo=True)
-    assert moves(repairs_of(sound)) == [
-        ("trainB/0001.png", "trainB/00001.png"),
-        ("trainB/1.png", None),
-    ]
+    first, second = repairs_of(sound)
+    assert moves([first]) == [("trainB/0001.png", "trainB/00001.png")]
+    assert (second.path, second.step) == ("trainB/1.png", None)
+    assert second.obstacle == "trainB/00001.png is taken by trainB/0001.png"
 
 
 def test_what_nobody_can_know_is_left(sound: Path, run: Run) -> None:
