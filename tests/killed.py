@@ -28,8 +28,8 @@ from clothes_toolkit.cli import main as command_line
 from clothes_toolkit.edits.change import apply, recover
 from clothes_toolkit.edits.plan import Plan, Step
 from tests.conftest import draw_picture
+from tests.trees import Tree, contents, tree
 
-Tree = dict[str, bytes]
 IMPORTED_LATE = (
     "imagehash",
     "clothes_toolkit.likeness.lookalikes",
@@ -53,20 +53,6 @@ class Case:
     prepare: Callable[[Path], None]
     arguments: tuple[str, ...]
     out: str | None = None
-
-
-def tree(folder: Path) -> Tree:
-    """Return what a reader sees: every file outside `.clothes`."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and ".clothes" not in path.parts
-    }
-
-
-def contents(folder: Path) -> set[bytes]:
-    """Return every content that is anywhere, quarantine included."""
-    return {path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def _split_set(root: Path) -> None:

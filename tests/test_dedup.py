@@ -21,7 +21,7 @@ from clothes_toolkit.strokes import Drawing, Stroke, read_drawing
 from clothes_toolkit.validate import validate
 from tests import contract
 from tests.conftest import Run, draw_picture
-from tests.test_edits import everything, tree
+from tests.trees import contents, tree
 
 
 def smaller(source: Path, target: Path) -> None:
@@ -66,7 +66,7 @@ def test_the_kept_photo_takes_over_the_sketches(sound: Path) -> None:
     before = tree(sound)
     apply(sound, merged.plan)
     assert validate(Dataset.open(sound)).open_findings() == ()
-    assert set(before.values()) <= everything(sound)
+    assert set(before.values()) <= contents(sound)
     undo(sound)
     assert tree(sound) == before
 

@@ -22,7 +22,7 @@ from clothes_toolkit.edits.change import apply, recover, undo
 from clothes_toolkit.edits.plan import Plan, Step
 from clothes_toolkit.errors import ToolkitError
 from tests.crash import dies_at
-from tests.killed import Tree, contents, tree
+from tests.trees import Tree, contents, tree
 
 PATHS = [f"{side}/{name}.png" for side in "AB" for name in "12345"] + ["strokes/1.json"]
 HELPERS = multiprocessing.get_context("forkserver")

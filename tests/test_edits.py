@@ -19,22 +19,7 @@ from clothes_toolkit.edits.journal import Journal
 from clothes_toolkit.edits.lock import LockedError, locked
 from clothes_toolkit.edits.plan import Plan, Step
 from clothes_toolkit.errors import ToolkitError
-
-Tree = dict[str, bytes]
-
-
-def tree(root: Path) -> Tree:
-    """What a reader sees: every file outside `.clothes`."""
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in sorted(root.rglob("*"))
-        if path.is_file() and ".clothes" not in path.parts
-    }
-
-
-def everything(root: Path) -> set[bytes]:
-    """Every content that is anywhere, quarantine included."""
-    return {path.read_bytes() for path in root.rglob("*") if path.is_file()}
+from tests.trees import Tree, contents, tree
 
 
 def grow(root: Path, files: Tree) -> None:
@@ -178,7 +163,7 @@ def test_any_plan_does_what_it_says_and_undo_restores_it(
     grow(root, files)
     apply(root, plan)
     assert tree(root) == expected(files, plan)
-    assert set(files.values()) <= everything(root)
+    assert set(files.values()) <= contents(root)
     undo(root)
     assert tree(root) == files
 
@@ -207,7 +192,7 @@ def test_a_crash_at_any_system_call_leaves_before_or_after(tmp_path: Path, scrip
         if script.startswith("undo"):
             apply(root, PLAN)
         finished = run_until(root, script, event) == 0
-        assert set(FILES.values()) <= everything(root)
+        assert set(FILES.values()) <= contents(root)
         said = recover(root)
         assert tree(root) in (FILES, AFTER)
         assert recover(root) == []
@@ -282,7 +267,7 @@ def test_recovery_goes_round_a_file_that_appeared(root: Path) -> None:
     with pytest.raises(ToolkitError, match="appeared"):
         recover(root)
     assert (root / "B" / "1.png").read_bytes() == b"somebody else's"
-    assert set(FILES.values()) <= everything(root)
+    assert set(FILES.values()) <= contents(root)
     (root / "B" / "1.png").rename(root / "theirs.png")
     recover(root)
     (root / "theirs.png").unlink()

@@ -17,7 +17,7 @@ from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.inspection import inspect_images
 from clothes_toolkit.validate import validate
 from tests.conftest import Run, draw_picture
-from tests.killed import contents, tree
+from tests.trees import contents, tree
 
 ROOT = Path(__file__).parent.parent
 LOOKING = ("validate", "stats", "dedup")

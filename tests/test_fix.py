@@ -25,7 +25,7 @@ from clothes_toolkit.inspection import inspect_images
 from clothes_toolkit.validate import validate
 from tests.conftest import Run, draw_picture
 from tests.contract import FIX
-from tests.killed import contents, tree
+from tests.trees import contents, tree
 
 
 def repairs_of(root: Path, scheme: str = "auto", *rules: str) -> list[Repair]:

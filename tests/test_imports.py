@@ -28,7 +28,7 @@ from clothes_toolkit.sources.imports import import_dataset
 from clothes_toolkit.strokes import read_drawing, render
 from clothes_toolkit.validate import validate
 from tests.conftest import Run, draw_picture
-from tests.killed import tree
+from tests.trees import tree
 
 
 def names(folder: Path) -> list[str]:

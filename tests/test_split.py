@@ -22,7 +22,7 @@ from clothes_toolkit.split import Split, draw_split, read_split, write_split
 from clothes_toolkit.subsets import nearest_sum, sum_is_possible
 from clothes_toolkit.validate import validate
 from tests.conftest import Run
-from tests.test_edits import tree
+from tests.trees import tree
 
 Drawn = dict[int, list[int]]
 """Designers by photo number."""
