@@ -15,7 +15,6 @@ from PIL import Image, ImageDraw
 from clothes_toolkit.cli.lazy import LazyGroup
 from clothes_toolkit.sources.garments import make_garments
 
-
 # How long an example takes says nothing on a machine that does other things, too.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

@@ -194,6 +194,5 @@ TestEdits = Edits.TestCase
 TestEdits.settings = settings(
     max_examples=30,
     stateful_step_count=12,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -153,7 +153,7 @@ def expected(files: Tree, plan: Plan) -> Tree:
     return after
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=plans())
 def test_any_plan_does_what_it_says_and_undo_restores_it(
     drawn: tuple[Tree, Plan], tmp_path_factory: pytest.TempPathFactory

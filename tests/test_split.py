@@ -63,9 +63,7 @@ def alike(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return pairs
 
 
-fixed_fixtures = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+fixed_fixtures = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @fixed_fixtures
