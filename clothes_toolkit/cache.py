@@ -7,9 +7,11 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
+
+import PIL
 
 from clothes_toolkit.images import ImageFacts
 
@@ -34,17 +36,16 @@ class Stamp:
     size: int
     modified_ns: int
     changed_ns: int
+    is_settled: bool
+    """Whether a change since then is sure to give another stamp."""
 
     @classmethod
     def of(cls, path: Path) -> Stamp:
         """Read a file's stamp; raises `OSError`."""
         status = path.stat()
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether a later change is sure to give another stamp."""
-        return time.time_ns() - max(self.modified_ns, self.changed_ns) > SETTLED_NS
+        latest = max(status.st_mtime_ns, status.st_ctime_ns)
+        settled = time.time_ns() - latest > SETTLED_NS
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, settled)
 
     def __str__(self) -> str:
         return f"{self.size} {self.modified_ns} {self.changed_ns}"
@@ -132,7 +133,8 @@ class FactsCache:
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._file, timeout=10)
-        signature = f"{_VERSION} {' '.join(f.name for f in fields(ImageFacts))}"
+        # Another Pillow may decode and shrink images a little differently.
+        signature = f"{_VERSION} {PIL.__version__} {' '.join(f.name for f in fields(ImageFacts))}"
         database.executescript(_SCHEMA)
         if database.execute("SELECT signature FROM made_for").fetchall() != [(signature,)]:
             database.execute("DELETE FROM facts")
@@ -144,4 +146,5 @@ class FactsCache:
 
     def _discard(self) -> None:
         if self._writable:
-            self._file.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._file.unlink(missing_ok=True)

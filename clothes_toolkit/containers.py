@@ -78,7 +78,7 @@ def _read_png(data: bytes) -> Container:
 
 
 def _read_jpeg(data: bytes) -> Container:
-    position = 2
+    position, scans = 2, 0
     while found := _JPEG_MARKER.search(data, position):
         marker, position = data[found.end() - 1], found.end()
         if marker == 0xD9:
@@ -89,8 +89,10 @@ def _read_jpeg(data: bytes) -> Container:
         # the search runs over it to the next marker.
         length = int.from_bytes(data[position : position + 2])
         position += max(length, 2)
-        if marker == START_OF_SCAN and (end := _end_of_only_scan(data, position)):
-            return Container("JPEG", end)
+        if marker == START_OF_SCAN:
+            scans += 1
+            if scans == 1 and (end := _end_of_only_scan(data, position)):
+                return Container("JPEG", end)
     return Container("JPEG", None)
 
 

@@ -120,18 +120,19 @@ class _Finder:
         for pair in near:
             if not pair.mirrored:
                 every.join(pair.first, pair.second)
-        first = self.first = {path: paths[0] for paths in exact for path in paths}
+        self.first = {path: paths[0] for paths in exact for path in paths}
         best = {path: self._best(paths) for paths in every.together() for path in paths}
+        stands: dict[str, str] = {}
         for paths in exact:
             keep = best[paths[0]] if best[paths[0]] in paths else self._best(paths)
+            stands |= dict.fromkeys(paths, keep)
             yield self._group(side, paths, keep, exact=True)
         for paths in Groups[str](
             (pair.first, pair.second) for pair in near if not pair.mirrored
         ).together():
-            keep = best[paths[0]]
             # Of those with equal pixels the one to keep stands for all.
-            members = {keep if first.get(path) == first.get(keep, keep) else path for path in paths}
-            yield self._group(side, sorted(members), keep)
+            members = {stands.get(path, path) for path in paths}
+            yield self._group(side, sorted(members), best[paths[0]])
         for pair in near:
             if pair.mirrored:
                 paths = [pair.first, pair.second]
@@ -151,7 +152,7 @@ class _Finder:
             Duplicate(
                 path,
                 0 if exact else self._distance(keep, path) if distance is None else distance,
-                self.accepted.get(path),
+                self.accepted.get(path) or self.accepted.get(keep),
             )
             for path in others
         )

@@ -129,6 +129,8 @@ def _repair(
             target, data = _agree(dataset, target, file, form)
         if data is None and "transparent-image" in rules:
             data = _flattened(file, _extension(target))
+        if data is not None and facts is not None and facts.frames > 1:
+            raise ToolkitError("it has more than one frame; export one as a still image")
         if data is None and "trailing-data" in rules:
             data = _cut(file)
     except ToolkitError as error:
@@ -224,4 +226,4 @@ def _without_collisions(repairs: list[Repair], entries: Mapping[str, Entry]) -> 
 
 
 def _extension(path: str) -> str:
-    return naming.split_extension(path.rpartition("/")[2])[1]
+    return naming.split_extension(path.rpartition("/")[2])[1].lower()

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image, ImageChops, ImageOps
+from PIL import ExifTags, Image, ImageChops
 
 from clothes_toolkit.containers import EXTENSIONS_OF, Container, read_container
 from clothes_toolkit.errors import ToolkitError
@@ -31,6 +31,16 @@ INK_CONTRAST = 16
 """Grey levels that a pixel must be darker than the paper to be ink."""
 CHROMA = 48
 """Levels between the strongest and the weakest channel from which a pixel is colored."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What stands an image upright, by the orientation in its EXIF data."""
 OF_FILE = "file "
 """How `ImageFacts.pixels` begins where the file stands for its pixels."""
 TONE_WINDOW = 5
@@ -206,8 +216,9 @@ def _load(
 
 def _flatten(image: Image.Image) -> tuple[Image.Image, bool]:
     """Return an image as upright RGB on white, and whether anything shone through."""
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        image = ImageOps.exif_transpose(image)
+    turn = _TURNS.get(_orientation(image))
+    if turn is not None:
+        image = image.transpose(turn)
     if image.mode.startswith("I"):
         # Pillow clips 16-bit grey when it converts; the high byte is what a viewer shows.
         image = image.convert("I").point(lambda level: level * (1 / 257)).convert("L")
@@ -219,6 +230,14 @@ def _flatten(image: Image.Image) -> tuple[Image.Image, bool]:
         return layer.convert("RGB"), False
     paper = Image.new("RGBA", layer.size, "white")
     return Image.alpha_composite(paper, layer).convert("RGB"), True
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return how the camera was held; damaged metadata say nothing."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - metadata are read by another decoder, which raises anything
+        return 1
 
 
 def _look_at_photo(picture: Image.Image) -> dict[str, Any]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from clothes_toolkit import naming
 from clothes_toolkit.dataset import Dataset, Entry
 from clothes_toolkit.dedup import Group, sketches_by_photo, stem_of
 from clothes_toolkit.edits.plan import Plan, Step
 from clothes_toolkit.images import ImageFacts
-from clothes_toolkit.naming import PhotoName, Side, SketchName
-from clothes_toolkit.split import without_photos
+from clothes_toolkit.naming import Name, PhotoName, Side, SketchName
+from clothes_toolkit.split import SPLIT_FILE, split_of, with_photos_replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,13 @@ class _Merger:
     def __init__(self, dataset: Dataset, images: Mapping[str, ImageFacts]) -> None:
         self.dataset, self.images = dataset, images
         self.entries = {entry.path: entry for entry in dataset.entries}
+        self.taken = {naming.folded(path) for path in self.entries}
         self.sketches = sketches_by_photo(dataset)
+        self.unseen = dict(_unseen_sketches(dataset, self.sketches.values()))
+        self.split = split_of(dataset)
         self.steps: list[Step] = []
         self.conflicts: list[Conflict] = []
-        self.merged: set[str] = set()
+        self.merged: dict[str, str] = {}
 
     def merge(self, keep: str, path: str) -> None:
         """Let the photo at `keep` take over the sketches of the one at `path`."""
@@ -105,13 +110,16 @@ class _Merger:
             self.conflicts.append(Conflict(path, message))
             return
         self._step(path, None, f"is {keep}")
-        self.merged.add(old)
+        self.merged[old] = stem
 
     def update_split_file(self) -> None:
-        """Take merged photos out of `split.json`."""
-        data = without_photos(self.dataset, self.merged)
-        if data is not None:
-            self.steps.append(Step("split.json", "split.json", "photos were merged", data))
+        """Let `split.json` name the photos that are left."""
+        if self.split is None:
+            return
+        split = with_photos_replaced(self.split, self.merged)
+        if split != self.split:
+            why = "photos were merged"
+            self.steps.append(Step(SPLIT_FILE, SPLIT_FILE, why, split.to_bytes()))
 
     def _obstacle(self, photo: Entry, other: Entry) -> str | None:
         for entry in (photo, other):
@@ -126,50 +134,116 @@ class _Merger:
             )
         if photo.name == other.name:
             return f"has the stem of {photo.path}; rename one"
+        sides = {self._side_in_file(photo), self._side_in_file(other)}
+        if {"train", "test"} <= sides:
+            return f"is {photo.path}, on the other side of the split in {SPLIT_FILE}"
+        for entry in (photo, other):
+            if path := self.unseen.get((entry.split, stem_of(entry))):
+                return (
+                    f"{path} seems to be a sketch of {entry.path}, but is not counted as one; "
+                    "see `clothes-toolkit validate`"
+                )
         return None
+
+    def _side_in_file(self, photo: Entry) -> str:
+        """Return the side on which `split.json` names a photo; empty where it does not."""
+        stem = stem_of(photo)
+        if self.split is None:
+            return ""
+        return "train" if stem in self.split.train else "test" if stem in self.split.test else ""
+
+    def _same_drawing(self, one: Entry, other: Entry) -> bool:
+        facts, others = self.images.get(one.path), self.images.get(other.path)
+        if facts is None or others is None:
+            return False
+        if facts.sha256 and facts.sha256 == others.sha256:
+            return True
+        return facts.pixels is not None and facts.pixels == others.pixels
 
     def _take_over(self, sketch: Entry, designer: str, stem: str, theirs: dict[str, Entry]) -> bool:
         """Give a sketch to the photo `stem`, unless the designer drew that, too."""
         rival = theirs.get(designer)
         if rival is not None:
-            if self.images[rival.path].pixels != self.images[sketch.path].pixels:
+            if not self._same_drawing(rival, sketch):
                 message = f"designer {designer} drew both photos: {rival.path} is there already"
                 self.conflicts.append(Conflict(sketch.path, message))
                 return False
             self._step(sketch.path, None, f"the same drawing as {rival.path}")
-            self._move_strokes(sketch, None)
+            has_strokes = os.path.lexists(self._strokes(rival))
+            self._move_strokes(sketch, None if has_strokes else rival.name)
             return True
         folder, _, filename = sketch.path.rpartition("/")
         name = SketchName(stem, designer)
         target = f"{folder}/{naming.filename(name, naming.split_extension(filename)[1])}"
-        if target in self.entries:
+        if naming.folded(target) in self.taken:
             self.conflicts.append(Conflict(sketch.path, f"{target} is there already"))
+            return False
+        if obstacle := self._strokes_obstacle(sketch, name):
+            self.conflicts.append(Conflict(sketch.path, obstacle))
             return False
         self._step(sketch.path, target, f"draws {stem}")
         self._move_strokes(sketch, name)
         theirs[designer] = sketch
         return True
 
-    def _move_strokes(self, sketch: Entry, name: SketchName | None) -> None:
+    def _strokes(self, sketch: Entry) -> Path:
+        return self.dataset.root / "strokes" / f"{stem_of(sketch)}.json"
+
+    def _strokes_obstacle(self, sketch: Entry, name: SketchName) -> str | None:
+        """Tell why a sketch's strokes cannot follow it to a new name."""
+        if "strokes" in self.dataset.escaped_folders:
+            return None
+        file, target = self._strokes(sketch), f"strokes/{name.stem}.json"
+        steps = {path for step in self.steps for path in (step.source, step.target)}
+        if os.path.lexists(self.dataset.root / target) or target in steps:
+            return f"{target} is there already; whose strokes are they?"
+        if not os.path.lexists(file):
+            return None
+        if file.is_symlink() or not file.is_file():
+            return f"strokes/{file.name} is no plain file; replace it with one"
+        if f"strokes/{file.name}" in steps:
+            return f"strokes/{file.name} belongs to two sketches"
+        return None
+
+    def _move_strokes(self, sketch: Entry, name: Name | None) -> None:
         """Let a sketch's strokes follow it."""
-        old = f"strokes/{stem_of(sketch)}.json"
-        file = self.dataset.root / old
-        if "strokes" in self.dataset.escaped_folders or not file.is_file():
+        file = self._strokes(sketch)
+        if "strokes" in self.dataset.escaped_folders or file.is_symlink() or not file.is_file():
             return
+        old = f"strokes/{file.name}"
         if name is None:
             self._step(old, None, "its sketch goes")
             return
+        target = f"strokes/{name.stem}.json"
         try:
             document = json.loads(file.read_bytes())
             document["sketch"] = name.stem
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             # Not strokes of ours: they keep their content.
-            self._step(old, f"strokes/{name.stem}.json", "its sketch is renamed")
+            self._step(old, target, "its sketch is renamed")
             return
         data = json.dumps(document, separators=(",", ":")).encode()
-        target = f"strokes/{name.stem}.json"
         self.steps.append(Step(old, target, "its sketch is renamed", data))
 
     def _step(self, source: str, target: str | None, why: str) -> None:
         facts = self.images.get(source)
         self.steps.append(Step(source, target, why, sha256=facts.sha256 if facts else None))
+
+
+def _unseen_sketches(
+    dataset: Dataset, seen: Iterable[Mapping[str, Entry]]
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield the split and stem of photos whose sketches have no right name or place, with a path.
+
+    They would be left behind if the photo went.
+    """
+    known = {sketch.path for by_designer in seen for sketch in by_designer.values()}
+    for entry in dataset.entries:
+        if not entry.is_image or entry.path in known:
+            continue
+        name = entry.name
+        if name is None:
+            meant = naming.suggest(entry.filename, dataset.scheme, entry.side)
+            name = None if meant is None else naming.parse(meant, dataset.scheme, entry.side)
+        if isinstance(name, SketchName):
+            yield (entry.split, name.photo), entry.path

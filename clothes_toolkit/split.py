@@ -84,7 +84,7 @@ def read_split(path: Path) -> Split:
         split = Split(int(told["seed"]), *(_stems(told[side]) for side in ("train", "test")))
     except OSError as error:
         raise ToolkitError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ToolkitError(f"{path}: is no {SPLIT_FILE} ({error})") from error
     both = Counter([*split.train, *split.test]).most_common(1)
     if both and both[0][1] > 1:
@@ -98,18 +98,24 @@ def _stems(told: object) -> tuple[str, ...]:
     return tuple(sorted(told))
 
 
-def without_photos(dataset: Dataset, stems: Iterable[str]) -> bytes | None:
-    """Return the dataset's `split.json` without some photos, or `None` if it names none of them."""
-    path, gone = dataset.root / SPLIT_FILE, set(stems)
+def split_of(dataset: Dataset) -> Split | None:
+    """Return what the dataset's own `split.json` says, or `None` where it has none.
+
+    Raises `ToolkitError` where it cannot be read.
+    """
+    path = dataset.root / SPLIT_FILE
     if SPLIT_FILE in dataset.escaped_folders or not path.is_file():
         return None
-    split = read_split(path)
-    if not gone & {*split.train, *split.test}:
-        return None
+    return read_split(path)
+
+
+def with_photos_replaced(split: Split, replaced: Mapping[str, str]) -> Split:
+    """Return a split in which photos, by stem, are named by other stems, each once."""
     train, test = (
-        tuple(stem for stem in side if stem not in gone) for side in (split.train, split.test)
+        tuple(sorted({replaced.get(stem, stem) for stem in side}))
+        for side in (split.train, split.test)
     )
-    return Split(split.seed, train, test).to_bytes()
+    return Split(split.seed, train, test)
 
 
 def draw_split(

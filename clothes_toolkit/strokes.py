@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from PIL import Image, ImageDraw
 from clothes_toolkit.errors import ToolkitError
 
 SCHEMA = "clothes-toolkit/strokes/1"
+FARTHEST, LONGEST = 1e5, 1e12
+"""Canvas units and milliseconds beyond which nothing is drawn."""
 SMOOTHING = 4
 """Pixels of a finer picture that are averaged to one, each way."""
 
@@ -64,7 +65,7 @@ def read_drawing(path: Path) -> Drawing:
         return _drawing(json.loads(path.read_bytes()))
     except OSError as error:
         raise ToolkitError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ToolkitError(f"{path}: holds no strokes ({error})") from error
 
 
@@ -106,7 +107,7 @@ def _drawing(document: Any) -> Drawing:
     strokes = tuple(
         Stroke(
             tuple(_point(point) for point in stroke["points"]),
-            _finite(stroke["width"]),
+            _number(stroke["width"], 0, FARTHEST),
             str(stroke["tool"]),
         )
         for stroke in document["strokes"]
@@ -117,15 +118,15 @@ def _drawing(document: Any) -> Drawing:
 def _point(values: Sequence[Any]) -> Point:
     x, y, pressure, moment = values
     return (
-        _finite(x),
-        _finite(y),
-        None if pressure is None else _finite(pressure),
-        None if moment is None else _finite(moment),
+        _number(x, -FARTHEST, FARTHEST),
+        _number(y, -FARTHEST, FARTHEST),
+        None if pressure is None else _number(pressure, 0, 1),
+        None if moment is None else _number(moment, -LONGEST, LONGEST),
     )
 
 
-def _finite(value: Any) -> float:
+def _number(value: Any, least: float, most: float) -> float:
     number = float(value)
-    if not math.isfinite(number):
+    if not least <= number <= most:
         raise ValueError(f"{value} is no number to draw with")
     return number

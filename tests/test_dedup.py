@@ -262,3 +262,119 @@ def test_real_repeats_in_the_gallery_are_found(shared_data: Path, tmp_path: Path
     assert len(groups) == 11
     assert frozenset(["B/00006.png", "B/r1c2.png"]) in found
     assert frozenset(["B/r3c2.png", "B/r4c3.png"]) in found
+
+
+def test_broken_sketches_are_not_the_same_drawing(sound: Path) -> None:
+    smaller(sound / "trainB/00001.png", sound / "trainB/00009.png")
+    (sound / "trainA/00001_01.png").write_bytes(b"junk")
+    whole = (sound / "trainA/00002_01.png").read_bytes()
+    (sound / "trainA/00009_01.png").write_bytes(whole[:-30])
+    _, merged = look(sound)
+    assert "trainA/00009_01.png" in {conflict.path for conflict in merged.conflicts}
+    assert merged.plan.steps == ()
+
+
+def test_what_is_accepted_at_the_better_photo_stays_too(sound: Path) -> None:
+    shutil.copy(sound / "trainB/00001.png", sound / "trainB/00009.png")
+    for designer in (1, 2, 3):
+        path = sound / f"trainA/00009_0{designer}.png"
+        draw_picture(path, 900 + designer, photo=False)
+    accepted = {"trainB/00009.png": "They are two."}
+    dataset = Dataset.open(sound)
+    images = inspect_images(dataset)
+    (group,) = find_groups(dataset, images, accepted)
+    assert group.keep == "trainB/00009.png"
+    assert [duplicate.accepted for duplicate in group.duplicates] == ["They are two."]
+    assert merge(dataset, images, [group]).plan.steps == ()
+
+
+@pytest.mark.parametrize("name", ["00009_4.png", "00009_04.PNG", "00001_4.png"])
+def test_no_sketch_is_left_behind(sound: Path, name: str) -> None:
+    smaller(sound / "trainB/00001.png", sound / "trainB/00009.png")
+    draw_picture(sound / "trainA/new.png", 909, photo=False)
+    (sound / "trainA/new.png").rename(sound / f"trainA/{name}")
+    _, merged = look(sound)
+    assert merged.plan.steps == ()
+    (conflict,) = merged.conflicts
+    assert name in conflict.message
+
+
+def test_two_sketches_of_one_stem_are_not_parted(pool: Path) -> None:
+    smaller(pool / "B/oak-chair.png", pool / "B/zzz.png")
+    draw_picture(pool / "A/zzz_02.png", 77, photo=False)
+    draw_picture(pool / "A/zzz_02.webp", 78, photo=False)
+    _, merged = look(pool)
+    assert merged.plan.steps == ()
+    assert [conflict.path for conflict in merged.conflicts] == ["B/zzz.png"]
+
+
+def split_file(root: Path, train: list[str], test: list[str]) -> None:
+    document = {"schema": SCHEMA, "seed": 1, "train": train, "test": test}
+    (root / "split.json").write_text(json.dumps(document))
+
+
+def test_a_test_photo_stays_one_under_another_number(pool: Path) -> None:
+    """The kept photo is new: it takes the place of the one that goes."""
+    with Image.open(pool / "B/oak-chair.png") as image:
+        image.resize((160, 160)).save(pool / "B/elm.png")
+    draw_picture(pool / "A/elm_02.png", 77, photo=False)
+    split_file(pool, ["Tall.Stool"], ["oak-chair"])
+    _, merged = look(pool)
+    apply(pool, merged.plan)
+    assert json.loads((pool / "split.json").read_text())["test"] == ["elm"]
+
+
+def test_sides_in_the_split_file_are_sides(pool: Path) -> None:
+    smaller(pool / "B/oak-chair.png", pool / "B/zzz.png")
+    split_file(pool, ["Tall.Stool", "zzz"], ["oak-chair"])
+    _, merged = look(pool)
+    assert merged.plan.steps == ()
+    assert "other side" in merged.conflicts[0].message
+
+
+def test_two_equal_ones_and_a_better_one_become_one(sound: Path) -> None:
+    """The better of two equal photos is not the first, and a third is better than both."""
+    shutil.copy(sound / "trainB/00001.png", sound / "trainB/00009.png")
+    for designer in (3, 4, 5):
+        path = sound / f"trainA/00009_0{designer}.png"
+        draw_picture(path, 900 + designer, photo=False)
+    with Image.open(sound / "trainB/00001.png") as image:
+        image.resize((160, 160)).save(sound / "trainB/00010.png")
+    _, merged = look(sound)
+    assert merged.conflicts == ()
+    apply(sound, merged.plan)
+    groups, _ = look(sound)
+    assert groups == []
+    assert not (sound / "trainB/00001.png").exists()
+    assert len(list((sound / "trainA").glob("00010_*"))) == 5
+
+
+@pytest.mark.parametrize("kind", ["leftover", "link", "deep"])
+def test_odd_strokes_stop_one_sketch_and_not_all(sound: Path, kind: str, run: Run) -> None:
+    smaller(sound / "trainB/00001.png", sound / "trainB/00008.png")
+    smaller(sound / "trainB/00002.png", sound / "trainB/00009.png")
+    for stem in ("00008", "00009"):
+        draw_picture(sound / f"trainA/{stem}_03.png", int(stem), photo=False)
+    strokes = sound / "strokes"
+    strokes.mkdir()
+    if kind == "leftover":
+        (strokes / "00001_03.json").write_text("{}")
+    elif kind == "link":
+        (strokes / "00008_03.json").symlink_to("../trainA/00008_03.png")
+    else:
+        (strokes / "00008_03.json").write_text("[" * 10_000)
+    status, _, err = run("dedup", sound, "--apply", "--yes")
+    assert status == (0 if kind == "deep" else 1), err
+    assert not (sound / "trainB/00009.png").exists()
+    assert (sound / "trainB/00008.png").exists() == (kind != "deep")
+
+
+def test_strokes_go_to_the_drawing_that_stays(sound: Path) -> None:
+    smaller(sound / "trainB/00001.png", sound / "trainB/00009.png")
+    shutil.copy(sound / "trainA/00001_01.png", sound / "trainA/00009_01.png")
+    (sound / "strokes").mkdir()
+    drawing = Drawing("00009_01", (80, 80), (Stroke(((1.0, 2.0, None, None),)),))
+    (sound / "strokes/00009_01.json").write_bytes(drawing.to_bytes())
+    _, merged = look(sound)
+    apply(sound, merged.plan)
+    assert read_drawing(sound / "strokes/00001_01.json").sketch == "00001_01"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -369,4 +370,39 @@ def test_a_folder_that_may_not_be_written_is_refused(root: Path) -> None:
     )
     assert found.returncode == 2, found.stderr
     assert "Permission denied" in found.stdout
+    assert tree(root) == FILES
+
+
+@pytest.mark.parametrize("way", ["../victim.txt", "/etc/hostname", ".clothes/../../victim.txt"])
+def test_a_journal_that_leads_out_moves_nothing(root: Path, way: str) -> None:
+    """A folder from anywhere may bring its own journal."""
+    (root.parent / "victim.txt").write_text("mine")
+    place = ".clothes/quarantine/0001/x"
+    slot = {"source": way, "target": "B/9.png", "place": place, "sha256": "0" * 64}
+    folder = root / ".clothes" / "changes" / "0001"
+    folder.mkdir(parents=True)
+    told = {"command": "x", "made": "x", "slots": [slot], "folders": []}
+    (folder / "taking.json").write_text(json.dumps(told))
+    with pytest.raises(ToolkitError, match="leads out"):
+        recover(root)
+    assert tree(root) == FILES
+    assert (root.parent / "victim.txt").read_text() == "mine"
+
+
+def test_numbers_go_on_after_a_lost_journal(root: Path) -> None:
+    apply(root, Plan("first", (Step("A/1_01.png", None, "away"),)))
+    shutil.rmtree(root / ".clothes" / "changes")
+    change = apply(root, Plan("second", (Step("B/1.png", "B/7.png", "renamed"),)))
+    assert change.number == 2
+    assert (root / ".clothes/quarantine/0001/A/1_01.png").read_bytes() == b"sketch"
+
+
+def test_a_name_may_change_its_case_where_disks_know_none(root: Path) -> None:
+    """Simulated: a file is found under its new name before it is renamed."""
+    os.link(root / "B" / "1.png", root / "B" / "1.PNG")
+    apply_ = Plan("x", (Step("B/1.png", "B/1.PNG", "case"),))
+    apply_.check(root)
+    (root / "B" / "1.PNG").unlink()
+    apply(root, apply_)
+    assert undo(root) is not None
     assert tree(root) == FILES

@@ -298,3 +298,23 @@ def test_any_faults_together_are_repaired_and_undone(
         assert validate(Dataset.open(root)).findings == ()
         undo(root)
     assert tree(root) == before
+
+
+def test_an_animation_is_not_cut_to_its_first_frame(sound: Path) -> None:
+    layers = [Image.new("RGBA", (80, 80), (0, 0, 0, alpha)) for alpha in (0, 90)]
+    for layer in layers:
+        layer.paste((0, 0, 0, 255), (10, 10, 60, 14))
+    path = sound / "trainA/00003_01.png"
+    layers[0].save(path, save_all=True, append_images=layers[1:])
+    (repair,) = repairs_of(sound, "auto", "transparent-image")
+    assert repair.step is None
+    assert "more than one frame" in repair.obstacle
+
+
+def test_only_the_rule_that_was_asked_for(sound: Path) -> None:
+    path = sound / "testB/00005.PNG"
+    (sound / "testB/00005.png").rename(path)
+    with path.open("ab") as file:
+        file.write(b"tail")
+    repairs = repairs_of(sound, "auto", "trailing-data")
+    assert moves(repairs) == [("testB/00005.PNG", "testB/00005.PNG")]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
+from clothes_toolkit import containers
 from clothes_toolkit.containers import PNG_SIGNATURE, read_container
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.images import Damage, ImageFacts, inspect, open_image, pixels_hash
@@ -201,3 +202,55 @@ def test_any_bytes_have_a_structure_or_none(data: bytes) -> None:
     for start in (b"", PNG_SIGNATURE, b"\xff\xd8\xff", b"RIFF\x04\0\0\0WEBP"):
         container = read_container(start + data)
         assert container is None or container.end is None or container.end <= len(start + data)
+
+
+def test_many_scans_are_read_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking to the end from every start of a scan would take quadratic time."""
+    looks: list[int] = []
+    real = containers._end_of_only_scan
+
+    def counted(data: bytes, start: int) -> int | None:
+        looks.append(start)
+        return real(data, start)
+
+    monkeypatch.setattr(containers, "_end_of_only_scan", counted)
+    data = b"\xff\xd8" + b"\xff\xda\0\2" * 5000 + b"\xff\xd9"
+    container = containers.read_container(data)
+    assert container is not None
+    assert container.end == len(data)
+    assert len(looks) == 1
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0garbage garbage",
+        # Turned, and with a resolution in letters.
+        (
+            b"Exif\0\0II*\0\x08\0\0\0\x02\0"
+            b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
+            b"\x1a\x01\x02\0\x04\0\0\0AAAA\0\0\0\0"
+        ),
+    ],
+)
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_damaged_metadata_do_not_damage_an_image(exif: bytes, form: str, file: Path) -> None:
+    data = encoded(gradient(), "JPEG")
+    if form == "JPEG":
+        data = data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2) + exif + data[2:]
+    else:
+        data = encoded(gradient(), form, exif=exif)
+    facts = facts_of(data, file)
+    assert facts.damage is None, facts.detail
+    turned = b"\x12\x01\x03" in exif
+    assert open_image(file).size == ((70, 90) if turned else (90, 70))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_as_pillow_turns_it(orientation: int, file: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file.write_bytes(encoded(gradient(), "PNG", exif=exif))
+    with Image.open(file) as image:
+        expected = ImageOps.exif_transpose(image).convert("RGB")
+    assert open_image(file).tobytes() == expected.tobytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import imagehash
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from clothes_toolkit.groups import Groups
 from clothes_toolkit.images import inspect, open_image
-from clothes_toolkit.likeness import search
+from clothes_toolkit.likeness import lookalikes, search
 from clothes_toolkit.likeness.keys import MIDDLE, Window, coefficients, hashes
 from clothes_toolkit.likeness.lookalikes import DRAWINGS, PHOTOS, Look, find_lookalikes
 from clothes_toolkit.likeness.miniature import (
@@ -233,3 +234,32 @@ def test_the_order_of_images_does_not_change_the_groups(order: list[int], tmp_pa
     found = find_lookalikes([minis[number] for number in order], PHOTOS)
     groups = Groups((order[pair.first], order[pair.second]) for pair in found).together()
     assert groups == [[0, 4], [1, 5]]
+
+
+def test_a_crowd_that_resembles_but_differs_takes_few_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One garment photographed in many colors, and drawings that share a template."""
+    rounds: list[int] = []
+    real = lookalikes._agree
+
+    def counted(*arguments: Any, **settings: Any) -> Any:
+        rounds.append(1)
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr(lookalikes, "_agree", counted)
+    random = np.random.default_rng(0)
+    garment = np.asarray(shirt("#808080", "white").convert("L").resize((32, 32)), np.uint8)
+    crowd = [
+        garment.tobytes() + bytes([40 + 15 * blue] * 64 + [40 + 15 * red] * 64)
+        for blue in range(11)
+        for red in range(11)
+    ]
+    assert find_lookalikes(crowd, PHOTOS) == []
+    template = np.asarray(Image.fromarray(garment).convert("L"), np.int16)
+    noisy = [
+        np.clip(template + 40 * (random.random((32, 32)) - 0.5), 0, 255).astype(np.uint8).tobytes()
+        for _ in range(120)
+    ]
+    find_lookalikes(noisy, DRAWINGS)
+    assert len(rounds) < 80

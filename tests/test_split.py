@@ -254,6 +254,10 @@ def test_nothing_is_left_behind_unnoticed(pool: Path, tmp_path: Path) -> None:
             "lists of stems",
         ),
         (
+            '{"schema": "clothes-toolkit/split/1", "seed": Infinity, "train": [], "test": []}',
+            "is no split.json",
+        ),
+        (
             '{"schema": "clothes-toolkit/split/1", "seed": 0, "train": [1], "test": ["a"]}',
             "lists of stems",
         ),

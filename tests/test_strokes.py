@@ -111,6 +111,10 @@ GOOD = json.loads(line(2).to_bytes())
         {"strokes": [{"tool": "pen", "width": 1, "points": [[1, 2]]}]},
         {"strokes": [{"tool": "pen", "width": float("inf"), "points": []}]},
         {"strokes": [{"tool": "pen", "width": 1, "points": [[1, "nan", None, None]]}]},
+        {"strokes": [{"tool": "pen", "width": 1, "points": [[1e308, 1, None, None]]}]},
+        {"strokes": [{"tool": "pen", "width": 1, "points": [[1, 1, 7, None]]}]},
+        {"strokes": [{"tool": "pen", "width": -1, "points": []}]},
+        {"canvas": [float("inf"), 10]},
     ],
 )
 def test_what_is_no_drawing_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:

@@ -6,7 +6,6 @@ What leaves the dataset stays in `.clothes/quarantine/`; nothing is ever deleted
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from clothes_toolkit.cache import PRIVATE_FOLDER
 from clothes_toolkit.edits.journal import Change, Journal, State
 from clothes_toolkit.edits.lock import LockedError, locked
-from clothes_toolkit.edits.plan import Plan
+from clothes_toolkit.edits.plan import Plan, is_taken
 from clothes_toolkit.errors import ToolkitError
 
 
@@ -73,10 +72,11 @@ def recover(root: Path) -> list[str]:
     Does nothing where nothing is to be done, and while another process writes. Raises
     `ToolkitError` where the disk refuses.
     """
-    if all(journal.is_settled for journal in Journal.all_of(root)):
+    private = root / PRIVATE_FOLDER
+    if private.is_symlink() or all(journal.is_settled for journal in Journal.all_of(root)):
         return []
     try:
-        with locked(root / PRIVATE_FOLDER / "lock"):
+        with locked(private / "lock"):
             return list(_recover(root))
     except LockedError:
         return []
@@ -133,7 +133,8 @@ def _check_undo(root: Path, change: Change) -> None:
         here = slot.target or slot.place
         if _sha256(root / here) != slot.sha256:
             raise ToolkitError(f"{here}: was changed or moved since; {change} cannot be taken back")
-        if slot.source not in (None, *targets) and os.path.lexists(root / str(slot.source)):
+        leaving = (root / target for target in targets if target is not None)
+        if slot.source not in (None, *targets) and is_taken(root / str(slot.source), leaving):
             raise ToolkitError(f"{slot.source}: is there again; move it away to undo {change}")
 
 

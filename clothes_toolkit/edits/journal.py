@@ -24,7 +24,7 @@ from pathlib import Path
 
 from clothes_toolkit.cache import PRIVATE_FOLDER
 from clothes_toolkit.edits.files import sync_folder, write_file
-from clothes_toolkit.edits.plan import Plan
+from clothes_toolkit.edits.plan import Plan, check_inside
 from clothes_toolkit.errors import ToolkitError
 
 SCHEMA = "clothes-toolkit/change/1"
@@ -119,14 +119,15 @@ class Journal:
         folder = root / CHANGES
         if folder.is_symlink() or not folder.is_dir():
             return []
-        numbers = (int(item.name) for item in folder.iterdir() if item.name.isdecimal())
-        return [cls(root, number) for number in sorted(numbers)]
+        return [cls(root, number) for number in sorted(int(f.name) for f in _numbered(folder))]
 
     @classmethod
     def begin(cls, root: Path) -> Journal:
         """Make the next journal."""
-        known = cls.all_of(root)
-        journal = cls(root, known[-1].number + 1 if known else 1)
+        kept = root / QUARANTINE
+        numbers = [int(item.name) for item in _numbered(kept)] if kept.is_dir() else []
+        numbers += [journal.number for journal in cls.all_of(root)]
+        journal = cls(root, max(numbers, default=0) + 1)
         journal._folder.mkdir(parents=True)
         return journal
 
@@ -148,9 +149,26 @@ class Journal:
         try:
             told = json.loads(file.read_text(encoding="utf-8"))
             slots = tuple(Slot(**slot) for slot in told["slots"])
-            return Change(self.number, told["command"], told["made"], slots, tuple(told["folders"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            change = Change(
+                self.number, told["command"], told["made"], slots, tuple(told["folders"])
+            )
+            self._check(change)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ToolkitError(f"{file}: cannot be read ({error})") from error
+        return change
+
+    def _check(self, change: Change) -> None:
+        """Raise where a journal, which may have come with a folder from anywhere, leads out."""
+        for slot in change.slots:
+            if not slot.place.startswith(
+                (f"{CHANGES}/{self.number:04}/", f"{QUARANTINE}/{self.number:04}/")
+            ):
+                raise ValueError(f"{slot.place} is no place of this change")
+            for path in (slot.source, slot.target, slot.place):
+                if path is not None:
+                    check_inside(self.root, path)
+        for folder in change.folders:
+            check_inside(self.root, folder)
 
     def stage(self, plan: Plan) -> Change:
         """Write new content and the journal itself; from then on the change will be made.
@@ -241,6 +259,10 @@ class Journal:
 
     def _file(self, state: State) -> Path:
         return self._folder / f"{state.value}.json"
+
+
+def _numbered(folder: Path) -> list[Path]:
+    return [item for item in folder.iterdir() if item.name.isdecimal()]
 
 
 def _rename_to_new(old: Path, new: Path) -> None:

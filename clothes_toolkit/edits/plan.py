@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,10 +68,10 @@ class Plan:
             if (root / path).is_symlink() or not (root / path).is_file():
                 raise ToolkitError(f"{path}: no longer a plain file; look again and plan anew")
         for path in set(targets) - set(sources):
-            if os.path.lexists(root / path):
+            if is_taken(root / path, (root / source for source in sources)):
                 raise ToolkitError(f"{path}: is there already; look again and plan anew")
         for path in {*sources, *targets}:
-            _inside(root, path)
+            check_inside(root, path)
 
     def lines(self) -> Iterator[tuple[str, str, str]]:
         """Return what, where and why of each step, for people."""
@@ -82,11 +82,26 @@ class Plan:
             yield step.does, where, step.why
 
 
-def _inside(root: Path, path: str) -> None:
-    """Raise where a path leads out of the dataset or to another disk, which cannot be atomic."""
+def is_taken(path: Path, leaving: Iterable[Path]) -> bool:
+    """Whether there is a file at a path that is none of those which leave their places.
+
+    On a disk that knows no letter case a file is at its new name before it is renamed.
+    """
+    if not os.path.lexists(path):
+        return False
+    there = path.lstat()
+    return not any(os.path.samestat(there, other.lstat()) for other in leaving if other.exists())
+
+
+def check_inside(root: Path, path: str) -> None:
+    """Raise `ToolkitError` where a path leads out of the dataset, or to another disk.
+
+    A file cannot be moved to another disk in one step.
+    """
     folder = (root / path).parent
     real = Path(os.path.realpath(folder))
-    if Path(path).is_absolute() or not real.is_relative_to(os.path.realpath(root)):
+    out = Path(path).is_absolute() or ".." in Path(path).parts
+    if out or not real.is_relative_to(os.path.realpath(root)):
         raise ToolkitError(f"{path}: leads out of the dataset")
     while not real.exists():
         real = real.parent

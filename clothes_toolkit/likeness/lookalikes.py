@@ -126,6 +126,7 @@ def _joined(
     group need no look, and those between two groups that failed `TRIES` times get none.
     """
     candidates = _candidates(packed, some, look, mirrored)
+    candidates = candidates[_colors_agree(packed, candidates, look, mirrored)]
     failed = candidates[:0]
     while len(candidates):
         ends = _groups_of(groups, candidates)
@@ -134,6 +135,8 @@ def _joined(
         hopeless = np.isin(_one_number(ends), tried[times >= TRIES])
         candidates, ends = candidates[apart & ~hopeless], ends[:, apart & ~hopeless]
         now = _first_of_each(ends)
+        # Of a crowd in which all resemble all, a share at a time, so that rounds stay few.
+        now[: len(now) // 8] = True
         pairs = candidates[now]
         candidates = candidates[~now]
         agree = _agree(packed, pairs, look, mirrored)
@@ -229,6 +232,19 @@ def _color(packed: NDArray[np.uint8], mirrored: bool) -> NDArray[np.int16]:
     return planes[:, :, :, ::-1] if mirrored else planes
 
 
+def _colors_agree(
+    packed: NDArray[np.uint8], pairs: _Candidates, look: Look, mirrored: bool
+) -> NDArray[np.bool_]:
+    """Tell which pairs have the same colors; all of drawings have."""
+    found = [np.zeros(0, bool)]
+    for start in range(0, len(pairs), BLOCK):
+        some = pairs[start : start + BLOCK]
+        moved, fixed = packed[some.moved], packed[some.fixed]
+        difference = _color_difference(_color(moved, mirrored), _color(fixed, False))
+        found.append(difference <= look.color)
+    return np.concatenate(found)
+
+
 def _agree(
     packed: NDArray[np.uint8], pairs: _Candidates, look: Look, mirrored: bool
 ) -> NDArray[np.bool_]:
@@ -242,18 +258,13 @@ def _agree(
 def _agree_at_once(
     packed: NDArray[np.uint8], pairs: _Candidates, look: Look, mirrored: bool
 ) -> NDArray[np.bool_]:
-    moved, fixed = packed[pairs.moved], packed[pairs.fixed]
-    same = _color_difference(_color(moved, mirrored), _color(fixed, False)) <= look.color
-    if not same.any():
-        return same
-    moved, fixed = moved[same], fixed[same]
     found = agreement(
-        blurred(_brightness(moved, mirrored)),
-        blurred(_brightness(fixed, False)),
-        [_WINDOWS[number] for number in pairs.window[same]],
+        blurred(_brightness(packed[pairs.moved], mirrored)),
+        blurred(_brightness(packed[pairs.fixed], False)),
+        [_WINDOWS[number] for number in pairs.window],
     )
     gain = np.maximum(found.gain, 1 / np.maximum(found.gain, 1e-6))
-    same[same] = (
+    same: NDArray[np.bool_] = (
         (found.correlation >= look.correlation)
         & (gain <= look.gain)
         & (np.abs(found.offset) <= look.offset)

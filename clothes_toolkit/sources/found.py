@@ -14,11 +14,19 @@ _NUMBERED = re.compile(r"(.+)[_-]([0-9]+)")
 
 @dataclass(frozen=True, slots=True)
 class FoundPhoto:
-    """A photo: where it is, its stem there, and its split; `None` where nothing is split."""
+    """A photo.
+
+    Attributes:
+        file: where it is.
+        stem: what its sketches call it; no other photo of its split has it.
+        split: `None` where nothing is split.
+        name: the stem that it should get; `stem` if left out.
+    """
 
     file: Path
     stem: str
     split: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

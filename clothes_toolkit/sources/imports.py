@@ -127,14 +127,14 @@ class _Placer:
         self.scheme = _scheme(found)
         self.layout = Layout.SPLIT if any(p.split for p in found.photos) else Layout.POOL
         self.stems: dict[tuple[str | None, str], str] = {}
-        self.taken: dict[str, str] = {}
+        self.taken: dict[str, tuple[object, str]] = {}
 
     def photo(self, photo: FoundPhoto) -> Iterator[_Placed]:
         extension = naming.split_extension(photo.file.name)[1].lower()
-        meant = naming.suggest(photo.stem + extension, self.scheme, Side.PHOTO)
+        meant = naming.suggest(_name(photo) + extension, self.scheme, Side.PHOTO)
         if meant is None:
             self._leave(photo.file.name, "has no name that could be kept")
-        elif target := self._claim(photo.file.name, photo.split, Side.PHOTO, meant):
+        elif target := self._claim(photo.file, photo.file.name, photo.split, Side.PHOTO, meant):
             self.stems[photo.split, photo.stem] = naming.split_extension(meant)[0]
             yield _Placed(target, photo.file)
 
@@ -150,18 +150,20 @@ class _Placer:
         name = SketchName(stem, f"{sketch.number:02}")
         extension = naming.split_extension(sketch.file.name)[1].lower() if sketch.file else ".png"
         target = self._claim(
-            sketch.origin, sketch.split, Side.SKETCH, naming.filename(name, extension)
+            sketch, sketch.origin, sketch.split, Side.SKETCH, naming.filename(name, extension)
         )
         if target:
             drawing = sketch.drawing and dataclasses.replace(sketch.drawing, sketch=name.stem)
             yield _Placed(target, sketch.file, drawing)
 
-    def _claim(self, origin: str, split: str | None, side: Side, filename: str) -> str | None:
+    def _claim(
+        self, owner: object, origin: str, split: str | None, side: Side, filename: str
+    ) -> str | None:
         """Return the path of a file in the new dataset, or `None` where another has its stem."""
         folder = self.layout.folder(split or self.layout.splits[0], side)
         stem = f"{folder}/{naming.split_extension(filename)[0]}"
-        other = self.taken.setdefault(naming.folded(stem), origin)
-        if other != origin:
+        first, other = self.taken.setdefault(naming.folded(stem), (owner, origin))
+        if first is not owner:
             self._leave(origin, f"{other} is {stem}, too")
             return None
         return f"{folder}/{filename}"
@@ -170,10 +172,14 @@ class _Placer:
         self.left_out.append(LeftOut(path, reason))
 
 
+def _name(photo: FoundPhoto) -> str:
+    return photo.name or photo.stem
+
+
 def _scheme(found: Found) -> Scheme:
     """Return scheme clothes where every photo has its name, else open."""
     fits = all(
-        naming.parse(photo.file.name, Scheme.CLOTHES, Side.PHOTO) == PhotoName(photo.stem)
+        naming.parse(photo.file.name, Scheme.CLOTHES, Side.PHOTO) == PhotoName(_name(photo))
         for photo in found.photos
     )
     few = all(0 < sketch.number < 10 for sketch in found.sketches)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,17 +34,7 @@ CANVAS = 256
 LINE = 2.0
 LARGEST_PICKLE = 1 << 30
 MOST_POINTS = 100_000
-
-_ARRAYS = {
-    (module, name)
-    for core in ("numpy.core.multiarray", "numpy._core.multiarray")
-    for module, name in (
-        (core, "_reconstruct"),
-        (core, "scalar"),
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-    )
-}
+FARTHEST = 10 * QMUL_CANVAS
 
 
 def recognizes(root: Path) -> bool:
@@ -58,34 +49,66 @@ def read(root: Path) -> Found:
 
 
 def read_coordinates(file: Path) -> dict[str, Any]:
-    """Return the arrays (N, 3) of a `*_Coordinate` file by name.
+    """Return the arrays (N, 3) of a `*_Coordinate` file by name; `None` for what is no array.
 
-    Only NumPy arrays are unpickled: anything else could run code, and is refused with
-    `ToolkitError`.
+    Only arrays of numbers are unpickled: anything else could run code. What asks for more is
+    refused with `ToolkitError`.
     """
     if file.stat().st_size > LARGEST_PICKLE:
         raise ToolkitError(f"{file}: larger than any known release; not read")
     try:
-        found = _ArraysOnly(io.BytesIO(file.read_bytes())).load()
+        found = _ArraysOnly(io.BytesIO(file.read_bytes()), encoding="latin1").load()
     except ToolkitError as error:
         raise ToolkitError(f"{file}: {error}") from error
     except Exception as error:
         raise ToolkitError(f"{file}: cannot be read ({error})") from error
     if not isinstance(found, dict):
         raise ToolkitError(f"{file}: holds no table of strokes")
-    return found
+    return {str(key): _checked(value) for key, value in found.items()}
 
 
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _ARRAYS:
-            return super().find_class(module, name)
-        # How byte strings, which hold an array's numbers, come through protocol 2.
-        if (module, name) == ("_codecs", "encode"):
-            return _encode
-        if (module, name) in (("__builtin__", "bytes"), ("builtins", "bytes")):
-            return _no_bytes
-        raise ToolkitError(f"wants to load {module}.{name}, which is no array; refused")
+def _checked(value: object) -> Any:
+    """Return an array, or `None` for anything that is not an array of numbers."""
+    try:
+        return value.checked() if isinstance(value, _Array) else None
+    except (ValueError, TypeError, OverflowError, MemoryError):
+        return None
+
+
+class _Dtype:
+    """Stands for a NumPy dtype in a pickle: its text, and nothing that a pickle could misuse."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1]
+
+
+class _Array:
+    """Stands for a NumPy array in a pickle until what it says of itself has been checked."""
+
+    state: tuple[Any, ...] = ()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.state = state
+
+    def checked(self) -> Any:
+        """Return the array; raises `ValueError` where it is none of plain numbers."""
+        import numpy as np
+
+        _, shape, dtype, is_fortran, raw = self.state
+        if not isinstance(dtype, _Dtype) or not re.fullmatch("[fiu][1248]|b1", dtype.code):
+            raise ValueError("not an array of numbers")
+        if isinstance(raw, str):  # written by Python 2
+            raw = raw.encode("latin1")
+        order = dtype.order if dtype.order in ("<", ">") else ""
+        flat = np.frombuffer(raw, np.dtype(order + dtype.code))
+        return flat.reshape(shape, order="F" if is_fortran else "C")
+
+
+def _reconstruct(*_: object) -> _Array:
+    return _Array()
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -96,6 +119,29 @@ def _encode(text: str, encoding: str) -> bytes:
 
 def _no_bytes() -> bytes:
     return b""
+
+
+_STAND_INS: dict[tuple[str, str], Any] = {
+    ("numpy", "dtype"): _Dtype,
+    ("numpy", "ndarray"): _Array,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    # How byte strings, which hold an array's numbers, come through protocol 2.
+    ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
+    ("builtins", "bytes"): _no_bytes,
+}
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Never calls NumPy, whose own unpickling trusts what it is told, down to addresses."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return _STAND_INS[module, name]
+        except KeyError:
+            what = f"wants to load {module}.{name}, which is no array; refused"
+            raise ToolkitError(what) from None
 
 
 def _strokes_file(root: Path) -> Path | None:
@@ -142,8 +188,8 @@ def _strokes(points: Any) -> Iterator[Stroke]:
     array = np.asarray(points, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] < 3 or not 0 < len(array) <= MOST_POINTS:
         raise ValueError(f"an array of shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError("a point that is no number")
+    if not (np.abs(array) <= FARTHEST).all():
+        raise ValueError("a point that is nowhere near a canvas")
     ends = np.flatnonzero(array[:, 2] == 1) + 1
     for part in np.split(array[:, :2] * (CANVAS / QMUL_CANVAS), ends):
         if len(part):

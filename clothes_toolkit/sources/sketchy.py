@@ -54,17 +54,14 @@ def read(root: Path) -> Found:
 
 
 def _without_categories(found: Found, homes: dict[str, set[str]]) -> Found:
-    """Drop the category from stems that are one of a kind."""
+    """Name photos without their category where that is one of a kind."""
 
     def short(stem: str) -> str:
         category, _, name = stem.partition("/")
         return name if len(homes.get(name, ())) < 2 else f"{category}-{name}"
 
-    photos = [FoundPhoto(p.file, short(p.stem)) for p in found.photos]
-    sketches = [
-        FoundSketch(s.origin, short(s.photo), s.number, file=s.file) for s in found.sketches
-    ]
-    return Found(photos, sketches, found.left_out)
+    photos = [FoundPhoto(p.file, p.stem, name=short(p.stem)) for p in found.photos]
+    return Found(photos, found.sketches, found.left_out)
 
 
 def _categories(folder: Path, root: Path, left_out: list[LeftOut]) -> dict[str, Path]:
