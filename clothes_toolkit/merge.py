@@ -13,7 +13,7 @@ from clothes_toolkit.dataset import Dataset, Entry
 from clothes_toolkit.dedup import Group, sketches_by_photo, stem_of
 from clothes_toolkit.edits.plan import Plan, Step
 from clothes_toolkit.images import ImageFacts
-from clothes_toolkit.naming import Name, PhotoName, Side, SketchName
+from clothes_toolkit.naming import PhotoName, Side, SketchName
 from clothes_toolkit.split import SPLIT_FILE, split_of, with_photos_replaced
 
 
@@ -87,6 +87,7 @@ class _Merger:
         self.unseen = dict(_unseen_sketches(dataset, self.sketches.values()))
         self.split = split_of(dataset)
         self.steps: list[Step] = []
+        self.touched: set[str | None] = set()
         self.conflicts: list[Conflict] = []
         self.merged: dict[str, str] = {}
 
@@ -162,7 +163,7 @@ class _Merger:
 
     def _take_over(self, sketch: Entry, designer: str, stem: str, theirs: dict[str, Entry]) -> bool:
         """Give a sketch to the photo `stem`, unless the designer drew that, too."""
-        rival = theirs.get(designer)
+        rival, name = theirs.get(designer), SketchName(stem, designer)
         if rival is not None:
             if not self._same_drawing(rival, sketch):
                 message = f"designer {designer} drew both photos: {rival.path} is there already"
@@ -170,10 +171,10 @@ class _Merger:
                 return False
             self._step(sketch.path, None, f"the same drawing as {rival.path}")
             has_strokes = os.path.lexists(self._strokes(rival))
-            self._move_strokes(sketch, None if has_strokes else rival.name)
+            free = not has_strokes and self._strokes_obstacle(sketch, name) is None
+            self._move_strokes(sketch, name if free else None)
             return True
         folder, _, filename = sketch.path.rpartition("/")
-        name = SketchName(stem, designer)
         target = f"{folder}/{naming.filename(name, naming.split_extension(filename)[1])}"
         if naming.folded(target) in self.taken:
             self.conflicts.append(Conflict(sketch.path, f"{target} is there already"))
@@ -194,23 +195,24 @@ class _Merger:
         if "strokes" in self.dataset.escaped_folders:
             return None
         file, target = self._strokes(sketch), f"strokes/{name.stem}.json"
-        steps = {path for step in self.steps for path in (step.source, step.target)}
-        if os.path.lexists(self.dataset.root / target) or target in steps:
+        if os.path.lexists(self.dataset.root / target) or target in self.touched:
             return f"{target} is there already; whose strokes are they?"
         if not os.path.lexists(file):
             return None
         if file.is_symlink() or not file.is_file():
             return f"strokes/{file.name} is no plain file; replace it with one"
-        if f"strokes/{file.name}" in steps:
+        if f"strokes/{file.name}" in self.touched:
             return f"strokes/{file.name} belongs to two sketches"
         return None
 
-    def _move_strokes(self, sketch: Entry, name: Name | None) -> None:
+    def _move_strokes(self, sketch: Entry, name: SketchName | None) -> None:
         """Let a sketch's strokes follow it."""
         file = self._strokes(sketch)
         if "strokes" in self.dataset.escaped_folders or file.is_symlink() or not file.is_file():
             return
         old = f"strokes/{file.name}"
+        if old in self.touched:
+            return
         if name is None:
             self._step(old, None, "its sketch goes")
             return
@@ -223,11 +225,12 @@ class _Merger:
             self._step(old, target, "its sketch is renamed")
             return
         data = json.dumps(document, separators=(",", ":")).encode()
-        self.steps.append(Step(old, target, "its sketch is renamed", data))
+        self._step(old, target, "its sketch is renamed", data)
 
-    def _step(self, source: str, target: str | None, why: str) -> None:
+    def _step(self, source: str, target: str | None, why: str, data: bytes | None = None) -> None:
         facts = self.images.get(source)
-        self.steps.append(Step(source, target, why, sha256=facts.sha256 if facts else None))
+        self.steps.append(Step(source, target, why, data, facts.sha256 if facts else None))
+        self.touched |= {source, target}
 
 
 def _unseen_sketches(

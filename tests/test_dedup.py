@@ -378,3 +378,21 @@ def test_strokes_go_to_the_drawing_that_stays(sound: Path) -> None:
     _, merged = look(sound)
     apply(sound, merged.plan)
     assert read_drawing(sound / "strokes/00001_01.json").sketch == "00001_01"
+
+
+def test_strokes_go_to_the_drawing_that_stays_wherever_that_goes(sound: Path) -> None:
+    """Two photos give one drawing to a third, which had none by that designer."""
+    for stem in ("00008", "00009"):
+        smaller(sound / "trainB/00001.png", sound / f"trainB/{stem}.png")
+        shutil.copy(sound / "trainA/00002_01.png", sound / f"trainA/{stem}_05.png")
+    (sound / "strokes").mkdir()
+    drawing = Drawing("00009_05", (80, 80), (Stroke(((1.0, 2.0, None, None),)),))
+    (sound / "strokes/00009_05.json").write_bytes(drawing.to_bytes())
+    before = tree(sound)
+    _, merged = look(sound)
+    apply(sound, merged.plan)
+    assert (sound / "trainA/00001_05.png").exists()
+    assert [path.name for path in (sound / "strokes").iterdir()] == ["00001_05.json"]
+    assert read_drawing(sound / "strokes/00001_05.json").sketch == "00001_05"
+    undo(sound)
+    assert tree(sound) == before
