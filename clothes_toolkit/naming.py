@@ -135,6 +135,11 @@ def suggest(filename: str, scheme: Scheme, side: Side) -> str | None:
     return repaired + extension
 
 
+def printable(text: str) -> str:
+    """Return text in which control characters and undecodable bytes show as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def folded(filename: str) -> str:
     """Return what a case-insensitive, normalizing disk takes a file name for."""
     return unicodedata.normalize("NFC", filename).casefold()

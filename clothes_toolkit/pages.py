@@ -12,6 +12,7 @@ from PIL import Image
 
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.images import open_image
+from clothes_toolkit.naming import printable
 
 PICTURE_SIDE = 192
 
@@ -53,10 +54,7 @@ def page(title: str, subtitle: str, body: Iterable[str]) -> str:
 
 def text(words: object) -> str:
     """Return words as HTML; what no terminal could print shows as escapes."""
-    shown = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(words)
-    )
-    return escape(shown)
+    return escape(printable(str(words)))
 
 
 def figure(file: Path, caption: str, *, keep: bool = False) -> str:

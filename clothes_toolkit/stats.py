@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,14 @@ class Stats:
                 for designer, shares in self.ink.items()
             },
         }
+
+
+def histogram(values: Iterable[float], bins: int, top: float) -> list[int]:
+    """Return how many values, 0 to `top`, are in each of so many equal ranges."""
+    counts = [0] * bins
+    for value in values:
+        counts[min(bins - 1, int(bins * value / (top or 1)))] += 1
+    return counts
 
 
 def stats(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from clothes_toolkit.dataset import Dataset, Sketch
 from clothes_toolkit.pages import figure, page, table, text
-from clothes_toolkit.stats import Stats
+from clothes_toolkit.stats import Stats, histogram
 
 EXAMPLES = 8
 BINS = 24
@@ -107,9 +107,7 @@ def _bar(share: float) -> str:
 
 def _histogram(values: Sequence[float], top: float) -> str:
     """Return a small picture of how values spread from 0 to `top`."""
-    counts = [0] * BINS
-    for value in values:
-        counts[min(BINS - 1, int(BINS * value / (top or 1)))] += 1
+    counts = histogram(values, BINS, top)
     most = max(counts) or 1
     bars = "".join(
         f'<rect x="{4 * number}" y="{20 - 20 * count / most:.1f}" width="3" '

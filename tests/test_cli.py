@@ -16,6 +16,7 @@ import pytest
 from clothes_toolkit.cli import COMMANDS, cli
 from tests.conftest import Run
 from tests.contract import MODELS, STATS, VALIDATE
+from tests.nobody import needs_root, run_as_nobody
 
 COMMAND = [sys.executable, "-m", "clothes_toolkit"]
 
@@ -216,18 +217,13 @@ def test_a_closed_pipe_is_no_error(sound: Path) -> None:
     assert found.stderr == b""
 
 
-@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="needs to drop a uid")
+@needs_root
 def test_no_permission_is_one_line(sound: Path) -> None:
     (sound / "trainA").chmod(0o700)
-    for parent in (sound, *sound.parents):
-        if parent.owner() == "root" and parent != Path("/tmp"):  # noqa: S108
-            parent.chmod(parent.stat().st_mode | 0o055)
-    script = (
-        "import os, sys; from clothes_toolkit.cli import main, validate; os.setuid(65534); "
-        f"sys.argv = ['clothes-toolkit', 'validate', {str(sound)!r}]; main()"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    found = run_as_nobody(
+        sound,
+        "from clothes_toolkit.cli import main, validate",
+        f"sys.argv = ['clothes-toolkit', 'validate', {str(sound)!r}]; main()",
     )
     assert found.returncode == 2, found.stderr
     assert found.stderr == f"error: {sound / 'trainA'}: cannot be read (Permission denied)\n"

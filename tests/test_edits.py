@@ -20,6 +20,7 @@ from clothes_toolkit.edits.journal import Journal
 from clothes_toolkit.edits.lock import LockedError, locked
 from clothes_toolkit.edits.plan import Plan, Step
 from clothes_toolkit.errors import ToolkitError
+from tests.nobody import needs_root, run_as_nobody
 from tests.trees import Tree, contents, tree
 
 
@@ -351,22 +352,17 @@ def test_many_writers_take_turns(root: Path) -> None:
     assert [journal.number for journal in Journal.all_of(root)] == list(range(1, 61))
 
 
-@pytest.mark.skipif(os.name != "posix", reason="users are POSIX's")
+@needs_root
 def test_a_folder_that_may_not_be_written_is_refused(root: Path) -> None:
-    if os.getuid() != 0:
-        pytest.skip("only root can become somebody else")
     root.chmod(0o755)
-    script = (
-        "import os, sys; from pathlib import Path\n"
+    found = run_as_nobody(
+        root,
+        "from pathlib import Path\n"
         "from clothes_toolkit.edits.change import apply\n"
         "from clothes_toolkit.edits.plan import Plan, Step\n"
-        "from clothes_toolkit.errors import ToolkitError\n"
-        "os.chdir(sys.argv[1]); os.setgid(65534); os.setuid(65534)\n"
+        "from clothes_toolkit.errors import ToolkitError",
         "try: apply(Path(), Plan('x', (Step('B/1.png', None, ''),)))\n"
-        "except ToolkitError as error: print(error); sys.exit(2)\n"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", script, str(root)], capture_output=True, text=True, check=False
+        "except ToolkitError as error: print(error); sys.exit(2)",
     )
     assert found.returncode == 2, found.stderr
     assert "Permission denied" in found.stdout

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clothes_toolkit.cli.common import FOLDER, open_dataset, printable, scheme_option
+from clothes_toolkit.cli.common import FOLDER, open_dataset, scheme_option
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.learn.baseline import baseline
 from clothes_toolkit.learn.result import Q_VALUES, BaselineResult
 from clothes_toolkit.learn.session import Watcher
 from clothes_toolkit.learn.spec import PROTOCOLS, BaselineSpec
+from clothes_toolkit.naming import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress

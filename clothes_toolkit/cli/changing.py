@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
-from clothes_toolkit.cli.common import plural, printable
+from clothes_toolkit.cli.common import plural, print_noted
 from clothes_toolkit.edits.change import apply
 from clothes_toolkit.edits.plan import Plan
 from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.naming import printable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -27,8 +28,7 @@ def change_options(function: Function) -> Function:
 def print_plan(plan: Plan, *, to_stderr: bool) -> None:
     """Print every step of a plan."""
     for does, where, why in plan.lines():
-        click.echo(f"  {does:10}  {printable(where)}", err=to_stderr, nl=False)
-        click.secho(f"  {printable(why)}", dim=True, err=to_stderr)
+        print_noted(f"{does:10}  {where}", why, to_stderr=to_stderr)
 
 
 def may_change(question: str, yes: bool) -> bool:

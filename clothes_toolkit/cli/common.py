@@ -13,7 +13,9 @@ import click
 
 from clothes_toolkit.dataset import Counts, Dataset
 from clothes_toolkit.edits.change import recover
-from clothes_toolkit.inspection import usable_cores
+from clothes_toolkit.images import ImageFacts
+from clothes_toolkit.inspection import inspect_images, usable_cores
+from clothes_toolkit.naming import printable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -44,6 +46,13 @@ def open_dataset(root: Path, scheme: str) -> Dataset:
     return Dataset.open(root, scheme)
 
 
+def look_at_images(root: Path, scheme: str, jobs: int) -> tuple[Dataset, dict[str, ImageFacts]]:
+    """Open a dataset and look at all its images, with a bar."""
+    with progress_bar("looking at images") as on_progress:
+        dataset = open_dataset(root, scheme)
+        return dataset, inspect_images(dataset, jobs, on_progress)
+
+
 def format_option(*formats: str) -> Callable[[Function], Function]:
     """Add --format with the first of `formats` as its default."""
     return click.option(
@@ -61,9 +70,10 @@ def print_json(document: Mapping[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-def printable(text: str) -> str:
-    """Return text in which control characters and undecodable bytes show as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def print_noted(what: str, note: str, *, to_stderr: bool = False) -> None:
+    """Print a line of a list and, dimmed, what is to be said of it."""
+    click.echo(f"  {printable(what)}", nl=False, err=to_stderr)
+    click.secho(f"  {printable(note)}", dim=True, err=to_stderr)
 
 
 def plural(count: int, noun: str) -> str:

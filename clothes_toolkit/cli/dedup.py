@@ -11,17 +11,15 @@ from clothes_toolkit.cli.common import (
     dataset_argument,
     format_option,
     jobs_option,
-    open_dataset,
+    look_at_images,
     plural,
     print_json,
-    printable,
-    progress_bar,
+    print_noted,
     scheme_option,
 )
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.dedup import Group, accepted_duplicates, find_groups
 from clothes_toolkit.dedup_page import to_html
-from clothes_toolkit.inspection import inspect_images
 from clothes_toolkit.merge import Merge, merge
 from clothes_toolkit.naming import Side
 
@@ -60,9 +58,7 @@ def command(
       clothes-toolkit dedup ./Clothes-V1 --format html > duplicates.html
       clothes-toolkit dedup ./Clothes-V1 --apply
     """
-    with progress_bar("looking at images") as on_progress:
-        found = open_dataset(dataset, scheme)
-        images = inspect_images(found, jobs, on_progress)
+    found, images = look_at_images(dataset, scheme, jobs)
     accepted = accepted_duplicates(found)
     groups = find_groups(found, images, accepted, across_designers=across_designers)
     merged = merge(found, images, groups) if applies else None
@@ -99,13 +95,11 @@ def _print_text(groups: list[Group]) -> None:
         kind = "exact" if group.exact else "mirrored" if group.mirrored else "near"
         what = "photos" if group.side is Side.PHOTO else "sketches"
         click.secho(f"{kind} {what} ({1 + len(group.duplicates)})", bold=True)
-        click.echo(f"  keep  {printable(group.keep)}", nl=False)
-        click.secho(f"  {group.why}", dim=True)
+        print_noted(f"keep  {group.keep}", group.why)
         for duplicate in group.duplicates:
-            click.echo(f"        {printable(duplicate.path)}", nl=False)
             near = "equal pixels" if group.exact else f"{duplicate.distance} of 64 bits differ"
             note = f"accepted: {duplicate.accepted}" if duplicate.accepted else near
-            click.secho(f"  {printable(note)}", dim=True)
+            print_noted(f"      {duplicate.path}", note)
         click.echo()
     photos = sum(group.side is Side.PHOTO for group in groups)
     click.echo(
@@ -117,8 +111,7 @@ def _print_merge(merged: Merge, *, to_stderr: bool) -> None:
     if merged.conflicts:
         click.secho("\nleft as they are", bold=True, err=to_stderr)
     for conflict in merged.conflicts:
-        click.echo(f"  {printable(conflict.path)}", nl=False, err=to_stderr)
-        click.secho(f"  {printable(conflict.message)}", dim=True, err=to_stderr)
+        print_noted(conflict.path, conflict.message, to_stderr=to_stderr)
     if merged.plan.steps:
         click.secho("\nplan", bold=True, err=to_stderr)
         print_plan(merged.plan, to_stderr=to_stderr)

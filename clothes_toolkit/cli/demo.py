@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from clothes_toolkit.cli.baseline import print_result, watcher_for_terminal
-from clothes_toolkit.cli.common import FOLDER, jobs_option, plural, printable
+from clothes_toolkit.cli.common import FOLDER, jobs_option, plural
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.learn.demo import demo
+from clothes_toolkit.naming import printable
 from clothes_toolkit.report import Severity
 
 

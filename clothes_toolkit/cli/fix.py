@@ -12,16 +12,14 @@ from clothes_toolkit.cli.common import (
     dataset_argument,
     format_option,
     jobs_option,
-    open_dataset,
+    look_at_images,
     plural,
     print_json,
-    printable,
-    progress_bar,
+    print_noted,
     scheme_option,
 )
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.fix import FIXABLE, Repair, find_repairs, fixable_findings, plan_of
-from clothes_toolkit.inspection import inspect_images
 
 
 @click.command("fix")
@@ -58,9 +56,7 @@ def command(
     Example:
       clothes-toolkit fix ./Clothes-V1 --rule name-case --dry-run
     """
-    with progress_bar("looking at images") as on_progress:
-        found = open_dataset(dataset, scheme)
-        images = inspect_images(found, jobs, on_progress)
+    found, images = look_at_images(dataset, scheme, jobs)
     findings = fixable_findings(found, images, rules or FIXABLE)
     repairs = find_repairs(found, images, findings)
     if form == "text":
@@ -112,5 +108,4 @@ def _print_text(repairs: list[Repair]) -> None:
     if left:
         click.secho("left as they are", bold=True)
     for repair in left:
-        click.echo(f"  {printable(repair.path)}", nl=False)
-        click.secho(f"  {', '.join(repair.rules)}: {printable(repair.obstacle)}", dim=True)
+        print_noted(repair.path, f"{', '.join(repair.rules)}: {repair.obstacle}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from clothes_toolkit.cli.common import FOLDER, plural, print_counts, printable, progress_bar
+from clothes_toolkit.cli.common import FOLDER, plural, print_counts, print_noted, progress_bar
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.sources.imports import KINDS, import_dataset
@@ -44,8 +44,7 @@ def command(source: Path, out: Path, kind: str) -> int:
     if found.left_out:
         click.secho(f"\nleft out ({len(found.left_out)})", bold=True)
     for item in found.left_out[:SHOWN]:
-        click.echo(f"  {printable(item.path)}", nl=False)
-        click.secho(f"  {printable(item.reason)}", dim=True)
+        print_noted(item.path, item.reason)
     if len(found.left_out) > SHOWN:
         click.echo(f"  … and {plural(len(found.left_out) - SHOWN, 'other')}")
     return int(bool(found.left_out))

@@ -10,16 +10,14 @@ from clothes_toolkit.cli.common import (
     FOLDER,
     dataset_argument,
     jobs_option,
-    open_dataset,
+    look_at_images,
     plural,
     print_counts,
-    printable,
-    progress_bar,
     scheme_option,
 )
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.dataset import Dataset
-from clothes_toolkit.inspection import inspect_images
+from clothes_toolkit.naming import printable
 from clothes_toolkit.split import DEFAULT_FRACTION, draw_split, read_split, write_split
 
 
@@ -68,9 +66,7 @@ def command(
     """
     if test_photos is not None and test_fraction is not None:
         raise click.UsageError("--test-photos and --test-fraction say the same; give one")
-    with progress_bar("looking at images") as on_progress:
-        found = open_dataset(dataset, scheme)
-        images = inspect_images(found, jobs, on_progress)
+    found, images = look_at_images(dataset, scheme, jobs)
     result = draw_split(
         found,
         images,

@@ -16,12 +16,12 @@ from clothes_toolkit.cli.common import (
     plural,
     print_counts,
     print_json,
-    printable,
     progress_bar,
     scheme_option,
 )
 from clothes_toolkit.cli.lazy import debug_option
-from clothes_toolkit.stats import Stats, stats
+from clothes_toolkit.naming import printable
+from clothes_toolkit.stats import Stats, histogram, stats
 from clothes_toolkit.stats_page import to_html
 
 SIZES_SHOWN, MATRIX_SHOWN = 5, 40
@@ -97,8 +97,5 @@ def _bar(share: float, width: int) -> str:
 
 def sparkline(values: Sequence[float], columns: int = 16) -> str:
     """Return how values spread from 0 to the largest: a bar for each of so many equal ranges."""
-    top = max(values) or 1.0
-    counts = [0] * columns
-    for value in values:
-        counts[min(columns - 1, int(columns * value / top))] += 1
+    counts = histogram(values, columns, max(values))
     return "".join(BARS[-(-count * (len(BARS) - 1) // max(counts))] for count in counts)

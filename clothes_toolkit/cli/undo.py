@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from clothes_toolkit.cli.changing import change_options, may_change
-from clothes_toolkit.cli.common import dataset_argument, open_dataset, plural, printable
+from clothes_toolkit.cli.common import dataset_argument, open_dataset, plural
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.edits.change import last_change, undo
+from clothes_toolkit.naming import printable
 
 
 @click.command("undo")

@@ -15,13 +15,13 @@ from clothes_toolkit.cli.common import (
     plural,
     print_counts,
     print_json,
-    printable,
     progress_bar,
     scheme_option,
 )
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.expectations import expectation_named
 from clothes_toolkit.fix import FIXABLE
+from clothes_toolkit.naming import printable
 from clothes_toolkit.report import Finding, Report, Severity
 from clothes_toolkit.sarif import to_sarif
 from clothes_toolkit.validate import validate

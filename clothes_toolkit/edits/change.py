@@ -5,12 +5,12 @@ What leaves the dataset stays in `.clothes/quarantine/`; nothing is ever deleted
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from clothes_toolkit.cache import PRIVATE_FOLDER
+from clothes_toolkit.edits.files import file_sha256
 from clothes_toolkit.edits.journal import Change, Journal, State
 from clothes_toolkit.edits.lock import LockedError, locked
 from clothes_toolkit.edits.plan import Plan, is_taken
@@ -43,8 +43,8 @@ def apply(root: Path, plan: Plan) -> Change:
 
 def last_change(root: Path) -> Change | None:
     """Return the change that `undo` would take back, or `None`."""
-    done = [journal for journal in Journal.all_of(root) if journal.state is State.DONE]
-    return done[-1].read(State.DONE) if done else None
+    journal = _last_done(root)
+    return None if journal is None else journal.read(State.DONE)
 
 
 def undo(root: Path) -> Change | None:
@@ -56,14 +56,19 @@ def undo(root: Path) -> Change | None:
     if not Journal.all_of(root):
         return None
     with _writing(root):
-        done = [journal for journal in Journal.all_of(root) if journal.state is State.DONE]
-        if not done:
+        journal = _last_done(root)
+        if journal is None:
             return None
-        change = done[-1].read(State.DONE)
+        change = journal.read(State.DONE)
         _check_undo(root, change)
-        done[-1].enter(State.DONE, State.RETURNING)
-        _go_on_or_turn(done[-1], change)
+        journal.enter(State.DONE, State.RETURNING)
+        _go_on_or_turn(journal, change)
     return change
+
+
+def _last_done(root: Path) -> Journal | None:
+    done = [journal for journal in Journal.all_of(root) if journal.state is State.DONE]
+    return done[-1] if done else None
 
 
 def recover(root: Path) -> list[str]:
@@ -140,8 +145,7 @@ def _check_undo(root: Path, change: Change) -> None:
 
 def _sha256(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ def write_file(path: Path, data: bytes) -> None:
         raise ToolkitError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's content; raises `OSError`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def copy_file(source: Path, target: Path, *, link: bool = False) -> None:

@@ -23,7 +23,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from clothes_toolkit.cache import PRIVATE_FOLDER
-from clothes_toolkit.edits.files import sync_folder, write_file
+from clothes_toolkit.edits.files import file_sha256, sync_folder, write_file
 from clothes_toolkit.edits.plan import Plan, check_inside
 from clothes_toolkit.errors import ToolkitError
 
@@ -239,8 +239,7 @@ class Journal:
     def _slots(self, plan: Plan, number: int) -> Iterable[Slot]:
         step = plan.steps[number]
         if step.source is not None:
-            with (self.root / step.source).open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = file_sha256(self.root / step.source)
             if step.sha256 not in (None, sha256):
                 raise ToolkitError(f"{step.source}: was changed; look again and plan anew")
             stays = step.target if step.data is None else None

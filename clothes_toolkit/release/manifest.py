@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from clothes_toolkit.dataset import RELEASE_FILES, Dataset
+from clothes_toolkit.edits.files import file_sha256
 from clothes_toolkit.errors import ToolkitError
 
 
@@ -23,8 +24,7 @@ def release_checksum(dataset: Dataset) -> str:
     total = hashlib.sha256()
     for path in release_content(dataset):
         try:
-            with (dataset.root / path).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = file_sha256(dataset.root / path)
         except OSError as error:
             raise ToolkitError(f"{path}: cannot be read ({error.strerror})") from error
         total.update(f"{digest}  {path}\n".encode("utf-8", "surrogateescape"))

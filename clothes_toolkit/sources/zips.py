@@ -8,7 +8,6 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from clothes_toolkit.errors import ToolkitError
@@ -30,10 +29,8 @@ _DAMAGED = (
 )
 """What `zipfile` raises for archives that are damaged, or packed in a way that it does not know."""
 
-Progress = Callable[[int, int], None]
 
-
-def unpack(archive: Path, folder: Path, on_progress: Progress = lambda _done, _total: None) -> None:
+def unpack(archive: Path, folder: Path) -> None:
     """Unpack a zip file into a folder.
 
     Raises `ToolkitError` for anything that no honest archive has: paths that lead elsewhere, links,
@@ -43,9 +40,8 @@ def unpack(archive: Path, folder: Path, on_progress: Progress = lambda _done, _t
         with zipfile.ZipFile(archive) as file:
             members = [member for member in file.infolist() if not member.is_dir()]
             _check(archive, members)
-            for number, member in enumerate(members, 1):
+            for member in members:
                 _extract(file, member, folder)
-                on_progress(number, len(members))
     except FileExistsError as error:
         raise ToolkitError(f"{archive}: {error.filename} is in it twice") from error
     except _DAMAGED as error:
