@@ -19,6 +19,8 @@ Loader = Callable[[Path], Image.Image]
 
 DECODING_THREADS = 4
 
+RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
@@ -82,11 +84,12 @@ def load_images(
     size: tuple[int, int],
     loader: Loader = open_rgb,
     on_image: Callable[[], None] = lambda: None,
+    resample: str = "bicubic",
 ) -> Tensor:
     """Decode files into one uint8 tensor (N, 3, H, W), resized to `size` = (H, W).
 
-    The aspect ratio is not kept, as in the published recipe. Raises `ArnetError` naming the file
-    that cannot be read.
+    `resample` is "bicubic" or "bilinear". The aspect ratio is not kept, as in the published recipe.
+    Raises `ArnetError` naming the file that cannot be read.
     """
     height, width = size
     images = torch.empty((len(paths), 3, height, width), dtype=torch.uint8)
@@ -94,7 +97,7 @@ def load_images(
     def decode(index: int) -> None:
         path = paths[index]
         try:
-            picture = loader(path).resize((width, height), Image.Resampling.BICUBIC)
+            picture = loader(path).resize((width, height), RESAMPLING[resample])
         except (OSError, ValueError) as error:
             raise ArnetError(f"{path}: cannot be read as an image ({error})") from error
         images[index] = torch.from_numpy(np.array(picture, dtype=np.uint8)).permute(2, 0, 1)
@@ -110,10 +113,11 @@ def load_pairs(
     size: tuple[int, int],
     loader: Loader = open_rgb,
     on_image: Callable[[], None] = lambda: None,
+    resample: str = "bicubic",
 ) -> PairImages:
     """Decode every sketch and every photo of `pairs` once; see `load_images`."""
     return PairImages(
-        sketches=load_images(pairs.sketches, size, loader, on_image),
-        photos=load_images(pairs.photos, size, loader, on_image),
+        sketches=load_images(pairs.sketches, size, loader, on_image, resample),
+        photos=load_images(pairs.photos, size, loader, on_image, resample),
         photo_of=torch.tensor(pairs.photo_of, dtype=torch.int64),
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from arnet.distributed import local_rank
 from arnet.encoders import Encoder
 from arnet.errors import ArnetError
 
@@ -18,15 +20,22 @@ CPU_CHUNK = 16
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called "auto", "cpu" or "cuda"; raises `ArnetError` where it is missing."""
+    """Return the device called "auto", "cpu" or "cuda"; each process of a machine has its own GPU.
+
+    Raises `ArnetError` where there is none.
+    """
     available = torch.cuda.is_available()
     if name == "auto":
-        return torch.device("cuda" if available else "cpu")
+        name = "cuda" if available else "cpu"
     if name not in ("cpu", "cuda"):
         raise ArnetError(f"device must be auto, cpu or cuda, not '{name}'")
     if name == "cuda" and not available:
         raise ArnetError("there is no CUDA device on this machine; use --device cpu")
-    return torch.device(name)
+    if name == "cpu":
+        return torch.device("cpu")
+    device = torch.device("cuda", local_rank() % torch.cuda.device_count())
+    torch.cuda.set_device(device)
+    return device
 
 
 def choose_precision(name: str, device: torch.device) -> str:
@@ -46,8 +55,14 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, torch.bfloat16)
 
 
-def prepare(method: nn.Module, device: torch.device) -> None:
-    """Move a method to `device` and lay it out the way that runs fastest there."""
+def prepare(
+    method: nn.Module, device: torch.device, *, compiled: bool = False, checkpointing: bool = False
+) -> None:
+    """Move a method to `device` and lay it out the way that runs fastest there.
+
+    `compiled` compiles the backbones; `checkpointing` lets them compute their blocks twice rather
+    than keep what is inside. Raises `ArnetError` for a backbone that has no blocks to do so with.
+    """
     method.to(device)
     for module in method.modules():
         if hasattr(module, "fused_attn"):
@@ -59,6 +74,24 @@ def prepare(method: nn.Module, device: torch.device) -> None:
             module.full_precision = device.type == "cpu" and module.has_small_depthwise_convolutions
             if module.is_convolutional:
                 module.to(memory_format=torch.channels_last)
+            if checkpointing:
+                module.checkpoint_blocks()
+            module.compiled = compiled
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device, or the machine, has no memory left."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    # The CPU's allocator has no error of its own.
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def free_memory(device: torch.device) -> None:
+    """Give memory that nobody holds any longer back to the device."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _cpu_multiplies_bf16() -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 import timm
@@ -14,6 +15,11 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from arnet.errors import ArnetError, did_you_mean
+
+REACHING_OUT = frozenset(
+    {"cache_dir", "checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"}
+)
+"""Options of `timm.create_model` that load something; a checkpoint's description must not."""
 
 
 class Features(NamedTuple):
@@ -38,6 +44,7 @@ class BackboneSpec:
         mean, std: of the inputs in [0, 1]; `None` means the backbone's own.
         freeze_bn: batch norm keeps its statistics and its scale.
         image_size: side of the square input; `None` means the backbone's own.
+        resample: how images are resized to it, "bicubic" or "bilinear".
     """
 
     name: str
@@ -46,6 +53,7 @@ class BackboneSpec:
     std: tuple[float, float, float] | None = None
     freeze_bn: bool = False
     image_size: int | None = None
+    resample: str = "bicubic"
 
 
 class LastBlock(Block):
@@ -73,6 +81,7 @@ class Encoder(nn.Module):
     Attributes:
         grid: rows and columns of the tokens. `dim`: their width.
         chunk: images that pass through at a time; 0 is all of them.
+        compiled: the backbone's forward pass is compiled, on its first use.
         full_precision: the backbone runs in fp32 even where the rest does not.
         unreached: parameters of the backbone that only its classifier would use.
     """
@@ -96,6 +105,7 @@ class Encoder(nn.Module):
         self.grid, self.dim = self._probe()
         _let_last_block_stop_early(self.backbone)
         self.chunk = 0
+        self.compiled = False
         self.full_precision = False
 
     @property
@@ -105,7 +115,7 @@ class Encoder(nn.Module):
         return last if isinstance(last, LastBlock) else None
 
     @property
-    def _mixes_the_batch(self) -> bool:
+    def mixes_the_batch(self) -> bool:
         """Whether a batch norm is learning its statistics, so that a batch must stay whole."""
         return self.training and any(isinstance(m, nn.BatchNorm2d) for m in self.modules())
 
@@ -125,13 +135,27 @@ class Encoder(nn.Module):
         finally:
             self.last_block.only_class_token = False
 
+    def checkpoint_blocks(self) -> None:
+        """Compute each block again in the backward pass instead of keeping what is inside.
+
+        Raises `ArnetError` where timm offers that for this backbone not.
+        """
+        try:
+            self.backbone.set_grad_checkpointing(True)
+        except (AssertionError, AttributeError) as error:
+            raise ArnetError(
+                f"backbone {self.backbone.pretrained_cfg['architecture']} cannot do without what "
+                "it computed; leave grad_checkpointing=false"
+            ) from error
+
     def _chunks(self, images: Tensor) -> tuple[Tensor, ...]:
-        whole = not self.chunk or self._mixes_the_batch
+        whole = not self.chunk or self.mixes_the_batch
         return (images,) if whole else torch.split(images, self.chunk)
 
     def _encode(self, images: Tensor) -> Features:
         with self._precision(images.device.type):
-            out: Tensor = self.backbone.forward_features((images - self.mean) / self.std)
+            features = _compiled_features() if self.compiled else _features
+            out = features(self.backbone, (images - self.mean) / self.std)
         if out.dim() == 4:
             patches = out.flatten(1, 2) if self.channels_last_output else out.flatten(2).mT
             return Features(patches.mean(dim=1), patches)
@@ -155,6 +179,7 @@ class Encoder(nn.Module):
         """Whether the backbone leaves a feature map, so that channels-last memory suits it."""
         return self.prefix_tokens == 0 and not self.channels_last_output
 
+    @torch.enable_grad()
     def _probe(self) -> tuple[tuple[int, int], int]:
         """Return the token grid and width, from one blank image; drop what it does not reach.
 
@@ -183,10 +208,22 @@ class Encoder(nn.Module):
         return (rows, columns), out.shape[2]
 
 
+def _features(backbone: Any, images: Tensor) -> Tensor:
+    tokens: Tensor = backbone.forward_features(images)
+    return tokens
+
+
+@cache
+def _compiled_features() -> Callable[[Any, Tensor], Tensor]:
+    return torch.compile(_features)
+
+
 def _create_backbone(spec: BackboneSpec, pretrained: bool) -> Any:
     if not timm.is_model(spec.name):
         hint = did_you_mean(spec.name, timm.list_models())
         raise ArnetError(f"timm knows no backbone '{spec.name}'.{hint}")
+    if reaching := sorted(REACHING_OUT & spec.options.keys()):
+        raise ArnetError(f"a backbone's options must not read other files: {', '.join(reaching)}")
     options = {**spec.options, "num_classes": 0}
     config = timm.get_pretrained_cfg(spec.name)
     if spec.image_size and config is not None and config.fixed_input_size:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from arnet.augment import A0, A1, View
+from arnet.augment import parse_views
 from arnet.errors import ArnetError, did_you_mean
 
 
@@ -15,14 +16,20 @@ class Recipe:
     Attributes:
         name: what it is called on the command line and in results.
         epochs: passes over the training pairs.
-        batch_size: pairs a step.
+        batch_size: pairs a step, over all processes.
         optimizer: "adam" (weight decay as L2) or "adamw" (decoupled, matrices only).
         lr: the highest learning rate.
         weight_decay: see `optimizer`.
         schedule: "constant", or "cosine" down to 0 over the whole run.
         warmup: share of all steps in which the learning rate rises linearly from 0.
-        anchor, second: the two views of every image.
+        layer_decay: factor of the learning rate from each layer of a backbone to the one below it.
+        ema: decay of the moving average of the weights, which then is what is tested and saved;
+            0 is none.
+        views: the anchors' view and the second view, see `arnet.augment.parse_views`.
         joint_flip: probability that a pair's anchors are mirrored together.
+        compile: whether the backbones are compiled.
+        grad_checkpointing: whether a backbone's blocks are computed twice to save memory.
+        method: settings of the method that go with this recipe.
     """
 
     name: str
@@ -33,16 +40,24 @@ class Recipe:
     weight_decay: float
     schedule: str = "constant"
     warmup: float = 0.0
-    anchor: View = A0
-    second: View = A1
+    layer_decay: float = 1.0
+    ema: float = 0.0
+    views: str = "A0+A1"
     joint_flip: float = 0.0
+    compile: bool = False
+    grad_checkpointing: bool = False
+    method: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for field, allowed in (("optimizer", ("adam", "adamw")), ("schedule", SCHEDULES)):
-            if getattr(self, field) not in allowed:
-                raise ArnetError(f"{field} must be {' or '.join(allowed)}")
+        for name, allowed in (("optimizer", ("adam", "adamw")), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in allowed:
+                raise ArnetError(f"{name} must be {' or '.join(allowed)}")
         if self.epochs < 1 or self.batch_size < 2 or self.lr <= 0:
             raise ArnetError("a recipe needs at least 1 epoch, batches of 2 pairs and a lr above 0")
+        for name in ("warmup", "ema", "layer_decay", "joint_flip"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ArnetError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+        parse_views(self.views)
 
 
 SCHEDULES = ("constant", "cosine")
@@ -61,8 +76,7 @@ STRONG = Recipe(
     weight_decay=0.05,
     schedule="cosine",
     warmup=0.05,
-    anchor=View("affine", rotation=10.0, zoom=(0.9, 1.1), shift=0.05),
-    second=A1,
+    views="affine+A1",
     joint_flip=0.5,
 )
 """Ours: AdamW with warm-up and cosine, anchors flipped together and moved a little."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,6 +109,7 @@ def create_method(
     backbone: str | None = None,
     weights: Weights = "none",
     image_size: int | None = None,
+    drop_path: float = 0.0,
     **options: object,
 ) -> Method:
     """Build a method.
@@ -118,6 +119,7 @@ def create_method(
         backbone: a timm name; the published one if left out.
         weights: of the backbone: "hub", "none" or a safetensors file (see `read_spec`).
         image_size: side of the input; the backbone's own if left out.
+        drop_path: share of the residual branches that a training step leaves out.
         options: fields of the method's options, such as `temperature=0.1`.
 
     Raises `ArnetError` for anything that is unknown or does not fit.
@@ -129,12 +131,31 @@ def create_method(
         if isinstance(weights, Path)
         else BackboneSpec(backbone, image_size=image_size)
     )
+    spec = _with_drop_path(spec, drop_path)
     method_options = with_options(info.options, options)
 
     encoder = Encoder(spec, pretrained=weights == "hub")
     if isinstance(weights, Path):
         load_backbone_weights(encoder, weights)
     return _build(info, spec, method_options, encoder)
+
+
+PREPROCESSING: Mapping[str, Mapping[str, object]] = {
+    "backbone": {"mean": None, "std": None, "resample": "bicubic"},
+    "authors": {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "resample": "bilinear"},
+}
+"""How images reach a backbone: as it was pretrained, or as ARNet's authors feed it: pixels in
+[0, 1] as they are, resized bilinearly."""
+
+
+def preprocessed(backbone: Mapping[str, Any], how: str) -> dict[str, Any]:
+    """Return the description of a backbone (`BackboneSpec` as a mapping) with other preprocessing.
+
+    Raises `ArnetError` for a name that is not in `PREPROCESSING`.
+    """
+    if how not in PREPROCESSING:
+        raise ArnetError(f"preprocess must be {' or '.join(PREPROCESSING)}, not '{how}'")
+    return {**backbone, **PREPROCESSING[how]}
 
 
 def rebuild_method(config: Mapping[str, Any]) -> Method:
@@ -146,6 +167,41 @@ def rebuild_method(config: Mapping[str, Any]) -> Method:
     except (KeyError, TypeError) as error:
         raise ArnetError(f"this is not the description of a method ({error})") from error
     return _build(info, spec, options, Encoder(spec))
+
+
+def changed_method(
+    method: Method, image_size: int | None = None, drop_path: float = 0.0, **options: object
+) -> Method:
+    """Return `method` with other settings, see `create_method`, and the same weights.
+
+    Raises `ArnetError` where the changed method needs other weights than these.
+    """
+    if not (image_size or drop_path or options):
+        return method
+    config = method.config
+    now = with_options(method_info(config["method"]).options, config["options"])
+    spec = BackboneSpec(**config["backbone"])
+    spec = replace(spec, image_size=image_size or spec.image_size)
+    again = rebuild_method(
+        {
+            **config,
+            "backbone": dataclasses.asdict(_with_drop_path(spec, drop_path)),
+            "options": dataclasses.asdict(with_options(now, options)),
+        }
+    )
+    try:
+        again.load_state_dict(method.state_dict())
+    except RuntimeError as error:
+        raise ArnetError(
+            "the checkpoint's weights do not fit other settings than its own"
+        ) from error
+    return again
+
+
+def _with_drop_path(spec: BackboneSpec, drop_path: float) -> BackboneSpec:
+    if not drop_path:
+        return spec
+    return replace(spec, options={**spec.options, "drop_path_rate": drop_path})
 
 
 def _build(info: MethodInfo, spec: BackboneSpec, options: ARNetOptions, encoder: Encoder) -> Method:

@@ -7,19 +7,22 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
-from arnet.augment import View, draw, mirrored, to_unit, transform
+from arnet.augment import Drawn, draw, parse_views, transform
 from arnet.data import PairImages
-from arnet.device import autocast, prepare
-from arnet.errors import ArnetError, TrainingDivergedError
-from arnet.methods.base import Batch, Method
+from arnet.device import autocast, free_memory, is_out_of_memory, prepare
+from arnet.distributed import average_gradients, gather_rows, share_of, shares
+from arnet.errors import ArnetError, BatchTooLargeError, TrainingDivergedError
+from arnet.methods.base import Batch, Loss, Method
+from arnet.optimizers import lr_share, make_optimizer
 from arnet.recipes import Recipe
 
-VIEWS_PER_PAIR = 4
-"""Sketch and photo, each as anchor and as second view."""
+IMAGES = ("sketch", "photo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class EpochStats:
         epoch: counted from 1.
         loss: mean over the pairs; `terms` likewise, before weighting.
         lr: at the epoch's last step.
-        seconds: wall time; `views_per_second`: images through an encoder.
+        seconds: wall time; `views_per_second`: images made for the encoders.
     """
 
     epoch: int
@@ -45,7 +48,14 @@ class Trainer:
     """Trains `method` on `images`, epoch by epoch.
 
     Everything random in an epoch follows from the seed and the epoch's number, so a trainer that is
-    restored after epoch k goes on as if it had never stopped.
+    restored after epoch k goes on as if it had never stopped. What is drawn for a pair does not
+    depend on its batch, nor on how many processes share the training.
+
+    Attributes:
+        method: what is being trained.
+        trained: what the training gave so far: the moving average of `method` where the recipe
+            keeps one, else `method` itself.
+        epoch: how many are done.
 
     Raises `ArnetError` where a batch is larger than the set.
     """
@@ -66,30 +76,52 @@ class Trainer:
                 f"use --batch-size {max(len(images), 2)} or less"
             )
         self.device = device or torch.device("cpu")
-        prepare(method, self.device)
+        prepare(
+            method, self.device, compiled=recipe.compile, checkpointing=recipe.grad_checkpointing
+        )
         self.method, self.images, self.recipe = method, images.to(self.device), recipe
         self.seed, self.precision = seed, precision
         self.epoch = 0
         self.batches_per_epoch = math.ceil(len(images) / recipe.batch_size)
-        self.optimizer = _make_optimizer(method, recipe)
+        self.optimizer = make_optimizer(method, recipe)
+        self.average = ModelEmaV3(method, decay=recipe.ema, use_warmup=True) if recipe.ema else None
+        self.anchor, self.second = parse_views(recipe.views)
+
+    @property
+    def trained(self) -> Method:
+        """The network to evaluate and to keep."""
+        if self.average is None:
+            return self.method
+        averaged: Method = self.average.module
+        return averaged
+
+    @property
+    def views_per_pair(self) -> int:
+        """Images that are made of a pair: sketch and photo, in one view or two."""
+        return len(IMAGES) * (1 if self.second is None else 2)
 
     def train_epoch(self, on_step: Callable[[int, int], None] = lambda *_: None) -> EpochStats:
         """Make one pass over the pairs; `on_step` hears (steps done, steps in all).
 
-        Raises `TrainingDivergedError` when the loss is no longer a number.
+        Raises `TrainingDivergedError` when the loss is no longer a number, and
+        `BatchTooLargeError` when a batch does not fit into memory.
         """
         self.epoch += 1
         self.method.train()
         torch.manual_seed(self._seed("dropout"))
         order = torch.randperm(len(self.images), generator=self._generator("order"))
-        views = {name: self._draw(name) for name in ("sketch", "photo", "sketch2", "photo2")}
+        views = self._draw_views()
         sums: dict[str, Tensor] = {}
         start = time.perf_counter()
         # Nearly equal chunks: a last batch of one pair would have nothing to contrast.
-        for step, chosen in enumerate(order.tensor_split(self.batches_per_epoch), 1):
-            lr = self._set_lr(step)
-            loss, terms = self._step(self._batch(chosen, views))
-            for name, value in {"loss": loss, **terms}.items():
+        chunks = order.to(self.device).tensor_split(self.batches_per_epoch)
+        for step, chosen in enumerate(chunks, 1):
+            done = (self.epoch - 1) * self.batches_per_epoch + step
+            lr = self._set_lr(done)
+            loss = self._step(chosen, views)
+            if self.average is not None:
+                self.average.update(self.method, done)
+            for name, value in {"loss": loss.total, **loss.terms}.items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value * len(chosen)
             on_step(step, self.batches_per_epoch)
         means = {name: (total / len(self.images)).item() for name, total in sums.items()}
@@ -99,81 +131,101 @@ class Trainer:
                 f"{self.recipe.lr:g}) or use --precision fp32"
             )
         seconds = time.perf_counter() - start
-        return EpochStats(
-            self.epoch,
-            means.pop("loss"),
-            means,
-            lr,
-            seconds,
-            VIEWS_PER_PAIR * len(self.images) / seconds,
-        )
+        rate = self.views_per_pair * len(self.images) / seconds
+        return EpochStats(self.epoch, means.pop("loss"), means, lr, seconds, rate)
 
     def state(self) -> dict[str, Tensor]:
         """Return all tensors that the next epoch depends on."""
         state = {f"method.{k}": v for k, v in self.method.state_dict().items()}
+        if self.average is not None:
+            state |= {f"average.{k}": v for k, v in self.trained.state_dict().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             state |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
         return state
 
     def restore(self, state: Mapping[str, Tensor], epoch: int) -> None:
         """Go on after `epoch`, from what `state` returned then."""
-        self.method.load_state_dict(
-            {k.removeprefix("method."): v for k, v in state.items() if k.startswith("method.")}
-        )
+        self.method.load_state_dict(_part(state, "method."))
+        if self.average is not None:
+            self.trained.load_state_dict(_part(state, "average."))
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         slots: dict[int, dict[str, Tensor]] = {}
-        for key, value in state.items():
-            if key.startswith("optimizer."):
-                _, number, name = key.split(".")
-                owner = parameters[int(number)]
-                if value.shape == owner.shape:
-                    # Fused optimizers walk memory, so a moment must lie as its parameter does.
-                    value = torch.empty_like(owner).copy_(value)
-                slots.setdefault(int(number), {})[name] = value
+        for key, value in _part(state, "optimizer.").items():
+            number, _, name = key.partition(".")
+            owner = parameters[int(number)]
+            if value.shape == owner.shape:
+                # Fused optimizers walk memory, so a moment must lie as its parameter does.
+                value = torch.empty_like(owner).copy_(value)
+            slots.setdefault(int(number), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
         self.epoch = epoch
 
-    def _step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        with autocast(self.device, self.precision):
-            loss = self.method.training_loss(batch)
-        self.optimizer.zero_grad()
-        torch.autograd.backward(loss.total)
+    def _step(self, chosen: Tensor, views: Mapping[str, Drawn]) -> Loss:
+        try:
+            loss = self._backward(chosen, views)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            fits = self._size_that_fits(chosen, views)
+            raise BatchTooLargeError(len(chosen), fits) from error
+        average_gradients(self.method.parameters())
         self.optimizer.step()
-        return loss.total.detach(), {name: term.detach() for name, term in loss.terms.items()}
+        return Loss(loss.total.detach(), {name: t.detach() for name, t in loss.terms.items()})
 
-    def _batch(self, chosen: Tensor, views: Mapping[str, Tensor | None]) -> Batch:
-        chosen = chosen.to(self.device)
+    def _backward(self, chosen: Tensor, views: Mapping[str, Drawn]) -> Loss:
+        self.optimizer.zero_grad()
+        gather = partial(gather_rows, counts=shares(len(chosen)))
+        with autocast(self.device, self.precision):
+            loss = self.method.training_loss(self._batch(share_of(chosen), views), gather)
+        torch.autograd.backward(loss.total)
+        return loss
+
+    def _size_that_fits(self, chosen: Tensor, views: Mapping[str, Drawn]) -> int:
+        """Halve a batch until it fits; 0 where not even two pairs do."""
+        size = len(chosen) // 2
+        while size >= 2:
+            free_memory(self.device)
+            try:
+                self._backward(chosen[:size], views)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                size //= 2
+            else:
+                break
+        self.optimizer.zero_grad()
+        free_memory(self.device)
+        return size if size >= 2 else 0
+
+    def _batch(self, chosen: Tensor, views: Mapping[str, Drawn]) -> Batch:
         photo_id = self.images.photo_of[chosen]
-        sketches, photos = self.images.sketches[chosen], self.images.photos[photo_id]
+        pixels = {"sketch": self.images.sketches[chosen], "photo": self.images.photos[photo_id]}
 
-        def view(images: Tensor, name: str) -> Tensor:
-            thetas = views[name]
-            return to_unit(images) if thetas is None else transform(images, thetas[chosen])
+        def view(image: str, which: str) -> Tensor | None:
+            drawn = views.get(f"{which} {image}")
+            return None if drawn is None else transform(pixels[image], drawn.of(chosen))
 
-        return Batch(
-            view(sketches, "sketch"),
-            view(photos, "photo"),
-            view(sketches, "sketch2"),
-            view(photos, "photo2"),
-            photo_id,
-        )
+        sketch, photo = (transform(pixels[i], views[f"anchor {i}"].of(chosen)) for i in IMAGES)
+        return Batch(sketch, photo, view("sketch", "second"), view("photo", "second"), photo_id)
 
-    def _draw(self, name: str) -> Tensor | None:
-        """Draw this epoch's transform of every pair, so that it does not depend on the batches."""
-        view: View = self.recipe.second if name.endswith("2") else self.recipe.anchor
-        joint = 0.0 if name.endswith("2") else self.recipe.joint_flip
-        if view.is_identity and not joint:
-            return None
-        theta = draw(view, len(self.images), self._generator(name))
-        flips = torch.rand(len(self.images), generator=self._generator("joint flip"))
-        return mirrored(theta, flips < joint).to(self.device)
+    def _draw_views(self) -> dict[str, Drawn]:
+        """Draw this epoch's transforms of every pair."""
+        count, joint = len(self.images), self.recipe.joint_flip
+        flips = torch.rand(count, generator=self._generator("joint flip")) < joint
+        drawn = {}
+        for image in IMAGES:
+            generator = self._generator(image)
+            drawn[f"anchor {image}"] = draw(self.anchor, count, generator, flips if joint else None)
+            if self.second is not None:
+                generator = self._generator(f"{image}2")
+                drawn[f"second {image}"] = draw(self.second, count, generator)
+        return {name: one.to(self.device) for name, one in drawn.items()}
 
-    def _set_lr(self, step: int) -> float:
+    def _set_lr(self, done: int) -> float:
         total = self.recipe.epochs * self.batches_per_epoch
-        done = (self.epoch - 1) * self.batches_per_epoch + step
         lr = self.recipe.lr * lr_share(self.recipe, done, total)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["lr_scale"]
         return lr
 
     def _seed(self, purpose: str) -> int:
@@ -184,22 +236,5 @@ class Trainer:
         return torch.Generator().manual_seed(self._seed(purpose))
 
 
-def lr_share(recipe: Recipe, step: int, total: int) -> float:
-    """Return the share of the highest learning rate at `step` of `total`, counted from 1."""
-    warmup = round(recipe.warmup * total)
-    if step <= warmup:
-        return step / warmup
-    if recipe.schedule == "constant":
-        return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup + 1)))
-
-
-def _make_optimizer(method: Method, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters = [p for p in method.parameters() if p.requires_grad]
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, recipe.lr, fused=True)
+def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

@@ -113,7 +113,7 @@ BASELINE = at_least(
     runs={
         "type": "array",
         "minItems": 1,
-        "items": exact(
+        "items": at_least(
             seed=WHOLE,
             epochs=WHOLE,
             epoch_chosen=WHOLE,
@@ -123,7 +123,7 @@ BASELINE = at_least(
             views_per_second=NUMBER,
         ),
     },
-    environment=exact(
+    environment=at_least(
         torch=TEXT,
         timm=TEXT,
         device=TEXT,
@@ -131,4 +131,11 @@ BASELINE = at_least(
         threads=WHOLE,
         commit=either("string", "null"),
     ),
+)
+EVALUATE = at_least(
+    schema={"const": "clothes-toolkit/evaluate/1"},
+    n_queries=WHOLE,
+    n_gallery=WHOLE,
+    **ACCURACY,
+    **{"acc@1_ci95": PAIR},
 )

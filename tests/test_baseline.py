@@ -76,7 +76,13 @@ def test_a_run_folder(garments: Path, tmp_path: Path) -> None:
         + [
             f"seed-{seed}/{name}"
             for seed in (0, 3)
-            for name in ("history.csv", "model.safetensors", "config.json", "result.json")
+            for name in (
+                "README.md",
+                "history.csv",
+                "model.safetensors",
+                "config.json",
+                "result.json",
+            )
         ]
     )
     with (out / "seed-3" / "history.csv").open() as file:

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from arnet.errors import ArnetError
@@ -19,25 +20,44 @@ def cosine(a: Tensor, b: Tensor) -> float:
     return float(a @ b / (a.norm() * b.norm()))
 
 
-def slow_nt_xent(a: Tensor, b: Tensor, ids: Tensor, temperature: float) -> float:
+def slow_nt_xent(
+    a: Tensor,
+    b: Tensor,
+    ids: Tensor,
+    temperature: float,
+    all_positives: bool = False,
+    within: bool = True,
+) -> float:
     vectors, owners = [*a, *b], [*ids.tolist(), *ids.tolist()]
+    views = [0] * len(a) + [1] * len(b)
     total = 0.0
     for anchor in range(len(vectors)):
-        positive = (anchor + len(a)) % len(vectors)
-        own = math.exp(cosine(vectors[anchor], vectors[positive]) / temperature)
-        others = 0.0
-        for other in range(len(vectors)):
-            if owners[other] != owners[anchor]:
-                others += math.exp(cosine(vectors[anchor], vectors[other]) / temperature)
-        total += -math.log(own / (own + others))
+
+        def likeness(other: int, anchor: int = anchor) -> float:
+            return math.exp(cosine(vectors[anchor], vectors[other]) / temperature)
+
+        partner = (anchor + len(a)) % len(vectors)
+        across = [n for n in range(len(vectors)) if views[n] != views[anchor]]
+        positives = [n for n in across if owners[n] == owners[anchor]] if all_positives else []
+        positives = positives or [partner]
+        negatives = [
+            n
+            for n in range(len(vectors))
+            if owners[n] != owners[anchor] and (within or views[n] != views[anchor])
+        ]
+        whole = sum(likeness(n) for n in positives) + sum(likeness(n) for n in negatives)
+        total += sum(-math.log(likeness(n) / whole) for n in positives) / len(positives)
     return total / len(vectors)
 
 
-@given(features())
-def test_nt_xent_is_the_equation(drawn: tuple[Tensor, Tensor, Tensor]) -> None:
+@given(features(), st.booleans(), st.booleans())
+def test_nt_xent_is_the_equation(
+    drawn: tuple[Tensor, Tensor, Tensor], all_positives: bool, within: bool
+) -> None:
     a, b, ids = drawn
-    expected = slow_nt_xent(a, b, ids, 0.5)
-    assert nt_xent(a, b, ids, 0.5).item() == pytest.approx(expected, abs=1e-5)
+    expected = slow_nt_xent(a, b, ids, 0.5, all_positives, within)
+    found = nt_xent(a, b, ids, 0.5, all_positives=all_positives, within=within)
+    assert found.item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_same_photo_is_never_a_negative() -> None:
@@ -160,13 +180,12 @@ def test_recycling_is_the_equation(drawn: tuple[Tensor, Tensor, Tensor]) -> None
     a, b, _ = drawn
     tokens, count = torch.stack([a, b]), len(a)
     wanted = torch.eye(count) * 0.7 + 0.1
-    slow = 0.0
-    for image in tokens:
+    for image, found in zip(tokens, recycling(tokens, wanted), strict=True):
+        slow = 0.0
         for i in range(count):
             for j in range(count):
                 slow += (cosine(image[i], image[j]) - float(wanted[i, j])) ** 2
-    slow /= 2 * count * count
-    assert recycling(tokens, wanted).item() == pytest.approx(slow, abs=1e-5)
+        assert found.item() == pytest.approx(slow / count**2, abs=1e-5)
 
 
 def test_a_grid_smaller_than_the_coarsest_scale_is_refused() -> None:

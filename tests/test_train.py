@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from arnet.augment import A0, A1, View, draw, mirrored, to_unit, transform
 from arnet.checkpoint import load_tensors, save_tensors
 from arnet.data import PairImages, Pairs, load_images, load_pairs
 from arnet.device import choose_device, choose_precision
 from arnet.encoders import Encoder
 from arnet.errors import ArnetError, TrainingDivergedError
 from arnet.evaluate import evaluate
+from arnet.optimizers import lr_share
 from arnet.options import with_options
 from arnet.recipes import PUBLISHED, STRONG, Recipe, get_recipe
 from arnet.registry import create_method
-from arnet.train import Trainer, lr_share
+from arnet.train import Trainer
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.learn.bridge import pairs_of
 
@@ -140,47 +140,6 @@ def test_the_schedule_rises_then_falls_and_stays_in_bounds(total: int, warmup: f
     assert shares[:peak] == sorted(shares[:peak])
     assert shares[peak - 1 :] == sorted(shares[peak - 1 :], reverse=True)
     assert {lr_share(PUBLISHED, step, total) for step in range(1, total + 1)} == {1.0}
-
-
-def picture() -> Tensor:
-    return torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(4)).to(
-        torch.uint8
-    )
-
-
-def test_the_anchor_view_changes_nothing() -> None:
-    theta = draw(A0, 2, torch.Generator().manual_seed(0))
-    assert A0.is_identity
-    assert torch.allclose(transform(picture(), theta), to_unit(picture()), atol=1e-5)
-
-
-def test_a_sure_flip_mirrors() -> None:
-    theta = draw(View("flip", flip=1.0), 2, torch.Generator().manual_seed(0))
-    flipped = to_unit(picture()).flip(3)
-    assert torch.allclose(transform(picture(), theta), flipped, atol=1e-5)
-    plain = draw(A0, 2, torch.Generator().manual_seed(0))
-    both = mirrored(plain, torch.tensor([True, False]))
-    assert torch.allclose(transform(picture(), both)[0], flipped[0], atol=1e-5)
-    assert torch.allclose(transform(picture(), both)[1], to_unit(picture())[1], atol=1e-5)
-
-
-def test_what_enters_from_outside_is_white() -> None:
-    black = torch.zeros((64, 3, 32, 32), dtype=torch.uint8)
-    turned = View("turned", rotation=30, zoom=(0.5, 0.5), shift=0.2)
-    views = transform(black, draw(turned, 64, torch.Generator().manual_seed(0)))
-    assert views.amin() == 0
-    assert views.amax() == 1
-    corners = views[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
-    assert corners.mean() > 0.9
-
-
-def test_a1_flips_four_in_five_and_zooms_as_published() -> None:
-    theta = draw(A1, 4000, torch.Generator().manual_seed(0))
-    determinant = torch.linalg.det(theta[:, :, :2])
-    assert (determinant < 0).float().mean().item() == pytest.approx(0.8, abs=0.02)
-    assert torch.allclose(determinant.abs(), torch.tensor((224 / 268) ** 2))
-    angle = torch.rad2deg(torch.atan2(-theta[:, 0, 1], theta[:, 1, 1]))
-    assert 29 < angle.abs().max() <= 30.001
 
 
 def test_a_photo_without_sketches_stays_in_the_gallery(garments: Path) -> None:

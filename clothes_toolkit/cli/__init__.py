@@ -25,6 +25,7 @@ COMMANDS = {
     "undo": "clothes_toolkit.cli.undo:command",
     "models": "clothes_toolkit.cli.models:command",
     "baseline": "clothes_toolkit.cli.baseline:command",
+    "evaluate": "clothes_toolkit.cli.evaluate:command",
     "demo": "clothes_toolkit.cli.demo:command",
 }
 

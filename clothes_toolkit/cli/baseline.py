@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ from clothes_toolkit.learn.baseline import baseline
 from clothes_toolkit.learn.result import Q_VALUES, BaselineResult
 from clothes_toolkit.learn.session import Watcher
 from clothes_toolkit.learn.spec import PROTOCOLS, BaselineSpec
+from clothes_toolkit.learn.trackers import TRACKERS, TrackingWatcher
 from clothes_toolkit.naming import printable
 
 if TYPE_CHECKING:
@@ -76,7 +79,11 @@ def _batch_size(_ctx: click.Context, _param: click.Parameter, text: str) -> int 
     show_default=True,
     help="How it is trained.",
 )
-@click.option("--init", metavar="CHECKPOINT", help="Start from the folder of a trained seed.")
+@click.option(
+    "--init",
+    metavar="CHECKPOINT",
+    help="Start from a trained seed, or a .pth file of ARNet's authors.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="The recipe's if left out.")
 @click.option(
     "--batch-size",
@@ -84,7 +91,7 @@ def _batch_size(_ctx: click.Context, _param: click.Parameter, text: str) -> int 
     default="auto",
     show_default=True,
     metavar="N|auto",
-    help="Pairs a step; auto is the recipe's.",
+    help="Pairs a step; auto is the recipe's, halved until it fits into memory.",
 )
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="The recipe's if left out.")
 @click.option(
@@ -116,6 +123,17 @@ def _batch_size(_ctx: click.Context, _param: click.Parameter, text: str) -> int 
     show_default=True,
     help="Of the training; evaluation is always in fp32.",
 )
+@click.option(
+    "--test-every",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="K",
+    help="Note Acc@1 on test every K epochs, for a curve; chooses nothing. 0 is never.",
+)
+@click.option(
+    "--tracker", type=click.Choice(TRACKERS), help="Send every epoch's numbers there, too."
+)
 @click.option("--out", type=FOLDER, help="The run folder; a new one under ./runs if left out.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped; needs --out.")
 @click.option(
@@ -142,6 +160,8 @@ def command(
     protocol: str,
     device: str,
     precision: str,
+    test_every: int,
+    tracker: str | None,
     out: Path | None,
     resume: bool,
     settings: dict[str, str],
@@ -151,7 +171,8 @@ def command(
 
     Trains on the train split and measures on the test split. DATASET is ./Clothes-V1 if left out.
     The run folder holds result.json and, for every seed, the
-    weights and the history of the training.
+    weights, a model card and the history of the training. With several GPUs start it by torchrun
+    or accelerate launch.
 
     \b
     Example:
@@ -161,10 +182,12 @@ def command(
         raise click.UsageError("--resume needs --out: the folder of the run to go on with")
     spec = BaselineSpec(
         method, backbone, weights, recipe, init, epochs, batch_size, lr, seeds, protocol, device,
-        precision, settings,
+        precision, test_every, settings,
     )  # fmt: skip
     out = out or _new_name(dataset, spec)
-    with watcher_for_terminal() as watcher:
+    with watcher_for_terminal() if is_first_process() else silence() as watcher:
+        if tracker and is_first_process():
+            watcher = TrackingWatcher(watcher, tracker, out, asdict(spec))
         try:
             result = baseline(
                 open_dataset(dataset, scheme), spec, out, resume=resume, watcher=watcher
@@ -173,8 +196,14 @@ def command(
             raise ToolkitError(
                 f"interrupted; go on with the same command, --resume and --out {out}"
             ) from None
-    print_result(result)
-    click.echo(f"\n{printable(str(out))}")
+    if is_first_process():
+        print_result(result)
+        click.echo(f"\n{printable(str(out))}")
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks, of those that `torchrun` or `accelerate launch` started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _new_name(dataset: Path, spec: BaselineSpec) -> Path:
@@ -214,6 +243,11 @@ def _print_row(name: str, cells: list[str]) -> None:
     click.echo(f"  {name:22}" + "".join(f"{cell:>9}" for cell in cells))
 
 
+def silence() -> nullcontext[Watcher]:
+    """Give a watcher that says nothing."""
+    return nullcontext(Watcher())
+
+
 @contextmanager
 def watcher_for_terminal() -> Iterator[Watcher]:
     """Give a watcher that draws bars on a terminal, and prints a line an epoch to stderr."""
@@ -243,11 +277,25 @@ class LineWatcher(Watcher):
         """Print what is waited for."""
         click.echo(f"fetching the weights of {backbone} from the Hub …", err=True)
 
-    def epoch(self, seed: int, epochs: int, stats: EpochStats, accuracy: float | None) -> None:
+    def smaller_batch(self, asked: int, fits: int) -> None:
+        """Print what is done about it."""
+        click.echo(
+            f"{asked} pairs a step do not fit into memory; starting again with {fits}", err=True
+        )
+
+    def epoch(
+        self,
+        seed: int,
+        epochs: int,
+        stats: EpochStats,
+        accuracy: float | None,
+        tested: float | None,
+    ) -> None:
         """Print how the epoch went."""
         seen = "" if accuracy is None else f", Acc@1 {accuracy:.2f}"
+        curve = "" if tested is None or tested == accuracy else f", on test {tested:.2f}"
         click.echo(
-            f"seed {seed}, epoch {stats.epoch}/{epochs}: loss {stats.loss:.3f}{seen}, "
+            f"seed {seed}, epoch {stats.epoch}/{epochs}: loss {stats.loss:.3f}{seen}{curve}, "
             f"{stats.seconds:.0f} s, {stats.views_per_second:.0f} views/s",
             err=True,
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from clothes_toolkit.edits.files import new_folder, partial_folder
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.learn.bridge import network, one_line_errors, require_train_and_test
 from clothes_toolkit.learn.result import BaselineResult
-from clothes_toolkit.learn.session import RESULT, STATE, Session, Watcher, read_json, write_json
+from clothes_toolkit.learn.seed_folder import RESULT, STATE, read_json, write_json
+from clothes_toolkit.learn.session import Session, Watcher
 from clothes_toolkit.learn.spec import BaselineSpec
 from clothes_toolkit.release.manifest import release_checksum
 
@@ -38,27 +40,49 @@ def baseline(
     training fails; what was trained until then stays in `out.partial`.
     """
     network("training a baseline")
+    from arnet.distributed import process_group, rank
+
     require_train_and_test(dataset)
     told = json.loads(json.dumps({**asdict(spec), "dataset": release_checksum(dataset)}))
-    if resume and (out / RESULT).exists():
-        _require_same(out, told)
-        return _read_result(out)
-    if not resume and partial_folder(out).exists():
-        raise ToolkitError(
-            f"{partial_folder(out)}: a run that was not finished; go on with --resume, or remove it"
-        )
-    with one_line_errors(), new_folder(out, keep_partial=True) as folder:
-        if (folder / SPEC).exists():
-            _require_same(folder, told)
-        write_json(folder / SPEC, told)
-        try:
-            session = Session(dataset, told["dataset"], spec, folder, watcher or Watcher())
-            return session.run()
-        except BaseException:
-            # A run that never trained leaves nothing worth resuming.
-            if not any(folder.glob(f"seed-*/{STATE}")) and not any(folder.glob(f"seed-*/{RESULT}")):
-                shutil.rmtree(folder)
-            raise
+    with one_line_errors(), process_group(spec.device):
+        if resume and (out / RESULT).exists():
+            _require_same(out, told)
+            return _read_result(out)
+        if not resume and partial_folder(out).exists():
+            raise ToolkitError(
+                f"{partial_folder(out)}: a run that was not finished; go on with --resume, or "
+                "remove it"
+            )
+        with _shared_folder(out) as folder:
+            if (folder / SPEC).exists():
+                _require_same(folder, told)
+            if rank() == 0:
+                write_json(folder / SPEC, told)
+            try:
+                return Session(dataset, told["dataset"], spec, folder, watcher or Watcher()).run()
+            except BaseException:
+                # A run that never trained leaves nothing worth resuming.
+                if rank() == 0 and not any(
+                    any(folder.glob(f"seed-*/{name}")) for name in (STATE, RESULT)
+                ):
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
+
+
+@contextmanager
+def _shared_folder(out: Path) -> Iterator[Path]:
+    """Give the run's folder, which the first of several processes makes, and renames at the end."""
+    from arnet.distributed import rank, wait_for_all
+
+    if rank() == 0:
+        with new_folder(out, keep_partial=True) as folder:
+            wait_for_all()
+            yield folder
+            wait_for_all()
+    else:
+        wait_for_all()
+        yield partial_folder(out)
+        wait_for_all()
 
 
 def _require_same(folder: Path, told: Mapping[str, Any]) -> None:

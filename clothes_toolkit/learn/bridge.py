@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +18,7 @@ from clothes_toolkit.images import open_image
 
 if TYPE_CHECKING:
     from arnet.data import PairImages, Pairs
+    from arnet.methods.base import Method
 
 HELD_OUT_SHARE = 0.15
 """Share of the train photos that protocol `validation` holds out."""
@@ -71,6 +72,15 @@ def open_picture(path: Path) -> Image.Image:
         return open_image(path)
     except ToolkitError as error:
         raise ValueError(str(error)) from error
+
+
+def load_images_for(
+    method: Method, pairs: Pairs, on_image: Callable[[], None] = lambda: None
+) -> PairImages:
+    """Decode the pixels of pairs through the toolkit's door, at the size that a method takes."""
+    from arnet.data import load_pairs
+
+    return load_pairs(pairs, method.size, open_picture, on_image, method.resample)
 
 
 def require_train_and_test(dataset: Dataset) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.edits.files import new_folder, write_file
 from clothes_toolkit.learn.baseline import baseline
-from clothes_toolkit.learn.bridge import network, one_line_errors, open_picture, pairs_of
+from clothes_toolkit.learn.bridge import load_images_for, network, one_line_errors, pairs_of
 from clothes_toolkit.learn.result import BaselineResult
 from clothes_toolkit.learn.session import Watcher
 from clothes_toolkit.learn.spec import BaselineSpec, divide_settings
@@ -89,26 +89,24 @@ def demo(
 def _measure_untrained(dataset: Dataset) -> dict[int, float]:
     import torch
 
-    from arnet.data import load_pairs
     from arnet.evaluate import Q_VALUES, evaluate
     from arnet.registry import create_method
 
     torch.manual_seed(SPEC.seeds[0])
     options, _ = divide_settings(SPEC)
     method = create_method(SPEC.method, SPEC.backbone, "none", **options)
-    found = evaluate(method, load_pairs(pairs_of(dataset, "test"), method.size, open_picture))
+    found = evaluate(method, load_images_for(method, pairs_of(dataset, "test")))
     return {q: found.accuracy(q) for q in Q_VALUES}
 
 
 def _draw_retrieval(dataset: Dataset, run: Path) -> bytes:
     """Return a PNG of the first test photos' sketches and what the run's network finds."""
     from arnet.checkpoint import load_method
-    from arnet.data import load_pairs
     from arnet.evaluate import evaluate
     from arnet.figures import retrieval_sheet
 
     method = load_method(run / f"seed-{SPEC.seeds[0]}")
-    images = load_pairs(pairs_of(dataset, "test"), method.size, open_picture)
+    images = load_images_for(method, pairs_of(dataset, "test"))
     found = evaluate(method, images)
     spread = max(1, len(images) // ROWS_SHOWN)
     sheet = retrieval_sheet(images, found, range(0, len(images), spread)[:ROWS_SHOWN])

@@ -18,6 +18,7 @@ class Run:
         epochs: that were trained; `epoch_chosen` is the one whose weights were tested.
         accuracy: Acc@q on test, percent, by q.
         best_on_test: the best epoch on test and its Acc@1, where test was looked at every epoch.
+        batch_size: pairs a step.
     """
 
     seed: int
@@ -27,6 +28,7 @@ class Run:
     best_on_test: tuple[int, float] | None
     train_seconds: float
     views_per_second: float
+    batch_size: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as JSON values."""
@@ -39,6 +41,7 @@ class Run:
             "best_on_test": None if best is None else {"epoch": best[0], "acc@1": best[1]},
             "train_seconds": round(self.train_seconds, 3),
             "views_per_second": round(self.views_per_second, 2),
+            "batch_size": self.batch_size,
         }
 
     @classmethod
@@ -53,6 +56,7 @@ class Run:
             None if best is None else (best["epoch"], best["acc@1"]),
             told["train_seconds"],
             told["views_per_second"],
+            told["batch_size"],
         )
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import io
-import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.edits.files import write_file
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.learn.bridge import hold_out, open_picture, pairs_of
+from clothes_toolkit.learn.bridge import hold_out, load_images_for, pairs_of
+from clothes_toolkit.learn.model_card import CARD, model_card
 from clothes_toolkit.learn.result import BaselineResult, Run
+from clothes_toolkit.learn.seed_folder import RESULT, Progress, SeedFolder, write_json
 from clothes_toolkit.learn.spec import (
     PROTOCOLS,
     BaselineSpec,
@@ -32,11 +30,9 @@ if TYPE_CHECKING:
     import torch
 
     from arnet.data import PairImages
-    from arnet.evaluate import Retrieval
     from arnet.methods.base import Method
+    from arnet.recipes import Recipe
     from arnet.train import EpochStats, Trainer
-
-RESULT, STATE, BEST, HISTORY = "result.json", "state.safetensors", "best.safetensors", "history.csv"
 
 
 class Watcher:
@@ -51,8 +47,25 @@ class Watcher:
     def step(self, seed: int, epoch: int, epochs: int, done: int, total: int) -> None:
         """So many steps of an epoch are done."""
 
-    def epoch(self, seed: int, epochs: int, stats: EpochStats, accuracy: float | None) -> None:
-        """An epoch is over; `accuracy` is Acc@1 where the protocol looked at it."""
+    def epoch(
+        self,
+        seed: int,
+        epochs: int,
+        stats: EpochStats,
+        accuracy: float | None,
+        tested: float | None,
+    ) -> None:
+        """An epoch is over.
+
+        `accuracy` is Acc@1 where the protocol looked at it, `tested` that on test where a curve was
+        asked for.
+        """
+
+    def smaller_batch(self, asked: int, fits: int) -> None:
+        """A batch did not fit into memory; the seed starts again with a smaller one."""
+
+    def finished(self, seed: int, run: Run) -> None:
+        """A seed is complete."""
 
 
 class Session:
@@ -62,63 +75,68 @@ class Session:
         self, dataset: Dataset, checksum: str, spec: BaselineSpec, folder: Path, watcher: Watcher
     ) -> None:
         from arnet.device import choose_device, choose_precision
+        from arnet.distributed import rank
 
         if spec.protocol not in PROTOCOLS:
             raise ToolkitError(f"protocol must be {', '.join(PROTOCOLS)}, not '{spec.protocol}'")
         self.dataset, self.spec, self.folder, self.watcher = dataset, spec, folder, watcher
         self.device: torch.device = choose_device(spec.device)
         self.precision = choose_precision(spec.precision, self.device)
-        self.options, recipe_settings = divide_settings(spec)
+        self.settings, recipe_settings = divide_settings(spec)
         self.recipe = recipe_of(spec, recipe_settings)
-        self.checksum = checksum
+        self.checksum, self.writes = checksum, rank() == 0
 
     def run(self) -> BaselineResult:
         """Train every seed, and write `result.json`."""
-        from arnet.evaluate import wilson_interval
-
         method = self._create(self.spec.seeds[0])
+        config = method.config
         train, test = self._load(method)
-        runs: list[Run] = []
-        for seed in self.spec.seeds:
-            if runs:
-                method = self._create(seed)
-            runs.append(self._run_seed(seed, method, train, test))
-        mean = sum(run.accuracy[1] for run in runs) / len(runs)
-        result = BaselineResult(
-            self._facts(len(test), len(test.photos)),
-            runs,
-            wilson_interval(mean, len(test)),
-            self._environment(),
-        )
-        write_json(self.folder / RESULT, result.to_json())
+        runs = [
+            self._run_seed(seed, method if not place else None, train, test)
+            for place, seed in enumerate(self.spec.seeds)
+        ]
+        result = self._result(config, runs, test)
+        if self.writes:
+            write_json(self.folder / RESULT, result.to_json())
+            for seed, run in zip(self.spec.seeds, runs, strict=True):
+                card = model_card(result, run, config)
+                write_file(self.folder / f"seed-{seed}" / CARD, card.encode())
         return result
 
     def _create(self, seed: int) -> Method:
         import torch
 
-        from arnet.checkpoint import load_method
+        from arnet.options import option_names
         from arnet.registry import create_method, method_info
 
         torch.manual_seed(seed)
         if self.spec.init:
-            method = load_method(Path(self.spec.init))
-            found = (method.config["method"], method.config["backbone"]["name"])
-            asked = (self.spec.method, self.spec.backbone or found[1])
-            if found != asked:
-                raise ToolkitError(
-                    f"{self.spec.init}: a checkpoint of {' on '.join(found)}, "
-                    f"not of {' on '.join(asked)}"
-                )
-            return method
+            return self._start_from(Path(self.spec.init))
         if self.spec.weights == "hub":
             self.watcher.fetching(self.spec.backbone or method_info(self.spec.method).backbone)
+        known = option_names(method_info(self.spec.method).options)
+        of_recipe = {k: v for k, v in self.recipe.method.items() if k in known}
         return create_method(
-            self.spec.method, self.spec.backbone, weights_of(self.spec.weights), **self.options
+            self.spec.method,
+            self.spec.backbone,
+            weights_of(self.spec.weights),
+            **{**of_recipe, **self.settings},
         )
 
-    def _load(self, method: Method) -> tuple[PairImages, PairImages]:
-        from arnet.data import load_pairs
+    def _start_from(self, checkpoint: Path) -> Method:
+        from arnet.checkpoint import load_checkpoint
+        from arnet.registry import changed_method
 
+        method = load_checkpoint(checkpoint)
+        found = (method.config["method"], method.config["backbone"]["name"])
+        asked = (self.spec.method, self.spec.backbone or found[1])
+        if found != asked:
+            raise ToolkitError(
+                f"{checkpoint}: a checkpoint of {' on '.join(found)}, not of {' on '.join(asked)}"
+            )
+        return changed_method(method, **self.settings)
+
+    def _load(self, method: Method) -> tuple[PairImages, PairImages]:
         train, test = (pairs_of(self.dataset, split) for split in ("train", "test"))
         total = sum(len(pairs.sketches) + len(pairs.photos) for pairs in (train, test))
         done = iter(range(1, total + 1))
@@ -126,69 +144,102 @@ class Session:
         def on_image() -> None:
             self.watcher.decoding(next(done), total)
 
-        images = [load_pairs(p, method.size, open_picture, on_image) for p in (train, test)]
+        images = [load_images_for(method, pairs, on_image) for pairs in (train, test)]
         return images[0], images[1].to(self.device)
 
-    def _run_seed(self, seed: int, method: Method, train: PairImages, test: PairImages) -> Run:
-        from arnet.checkpoint import load_tensors, save_method
-        from arnet.train import Trainer
+    def _run_seed(
+        self, seed: int, method: Method | None, train: PairImages, test: PairImages
+    ) -> Run:
+        from arnet.distributed import wait_for_all
+        from arnet.errors import BatchTooLargeError
 
-        folder = self.folder / f"seed-{seed}"
-        folder.mkdir(exist_ok=True)
-        if (folder / RESULT).exists():
-            return Run.from_json(read_json(folder / RESULT))
+        files = SeedFolder(self.folder / f"seed-{seed}", writes=self.writes)
+        if run := files.finished():
+            return run
         held_out = None
         if self.spec.protocol == "validation":
             train, held_out = hold_out(train, seed)
             held_out = held_out.to(self.device)
+        progress = files.progress()
         recipe = fitting(self.recipe, len(train), explicit=asks_for_batch(self.spec))
-        trainer = Trainer(
-            method, train, recipe, seed=seed, device=self.device, precision=self.precision
-        )
-        looked_at = {"fixed": None, "validation": held_out, "best-on-test": test}
-        progress = _Progress()
-        if (folder / STATE).exists():
-            state, told = load_tensors(folder / STATE)
-            progress = _Progress(**told)
-            trainer.restore(state, len(progress.history))
-        self._train(trainer, progress, looked_at[self.spec.protocol], folder)
+        if progress.batch_size:
+            recipe = replace(recipe, batch_size=progress.batch_size)
+        while True:
+            trainer = self._trainer(seed, method, train, recipe)
+            files.restore(trainer, progress)
+            try:
+                self._train(trainer, progress, {"validation": held_out, "test": test}, files)
+                break
+            except BatchTooLargeError as error:
+                if asks_for_batch(self.spec) or not error.fits:
+                    raise
+                self.watcher.smaller_batch(error.size, error.fits)
+                method, progress = None, Progress()
+                recipe = replace(recipe, batch_size=error.fits)
+        # No process may still read what the first one now replaces.
+        wait_for_all()
         if progress.best_epoch:
-            tensors, _ = load_tensors(folder / BEST)
-            method.load_state_dict(tensors)
-        run = self._measure(seed, method, test, progress)
-        save_method(folder, method)
-        write_json(folder / RESULT, run.to_json())
-        for name in (STATE, BEST):
-            (folder / name).unlink(missing_ok=True)
+            files.load_best(trainer.trained)
+        run = self._measure(seed, trainer, test, progress)
+        wait_for_all()
+        files.finish(trainer.trained, run)
+        self.watcher.finished(seed, run)
         return run
 
-    def _train(
-        self, trainer: Trainer, progress: _Progress, looked_at: PairImages | None, folder: Path
-    ) -> None:
-        from arnet.checkpoint import save_tensors
-        from arnet.evaluate import evaluate
+    def _trainer(
+        self, seed: int, method: Method | None, train: PairImages, recipe: Recipe
+    ) -> Trainer:
+        from arnet.train import Trainer
 
-        seed, epochs = trainer.seed, self.recipe.epochs
+        return Trainer(
+            method or self._create(seed),
+            train,
+            recipe,
+            seed=seed,
+            device=self.device,
+            precision=self.precision,
+        )
+
+    def _train(
+        self,
+        trainer: Trainer,
+        progress: Progress,
+        images: Mapping[str, PairImages | None],
+        files: SeedFolder,
+    ) -> None:
+        seed, epochs = trainer.seed, trainer.recipe.epochs
+        progress.batch_size = trainer.recipe.batch_size
         while trainer.epoch < epochs:
             epoch = trainer.epoch + 1
             stats = trainer.train_epoch(
                 lambda done, total, now=epoch: self.watcher.step(seed, now, epochs, done, total)  # type: ignore[misc]
             )
-            accuracy = None
-            if looked_at is not None:
-                accuracy = evaluate(trainer.method, looked_at).accuracy(1)
-                if accuracy > progress.best_accuracy:
-                    progress.best_epoch, progress.best_accuracy = epoch, accuracy
-                    save_tensors(folder / BEST, trainer.method.state_dict(), {})
-            progress.history.append(_row(stats, accuracy))
-            write_file(folder / HISTORY, _csv(progress.history))
-            save_tensors(folder / STATE, trainer.state(), dataclasses.asdict(progress))
-            self.watcher.epoch(seed, epochs, stats, accuracy)
+            looked_at, tested = self._look(trainer.trained, epoch, images)
+            if progress.add(stats, looked_at, tested):
+                files.keep_best(trainer.trained)
+            files.keep(trainer, progress)
+            self.watcher.epoch(seed, epochs, stats, looked_at, tested)
 
-    def _measure(self, seed: int, method: Method, test: PairImages, progress: _Progress) -> Run:
+    def _look(
+        self, method: Method, epoch: int, images: Mapping[str, PairImages | None]
+    ) -> tuple[float | None, float | None]:
+        """Return Acc@1 by which the protocol chooses, and that on test for the curve."""
+        from arnet.evaluate import evaluate
+
+        wants_curve = self.spec.test_every and epoch % self.spec.test_every == 0
+        tested = looked_at = None
+        if images["test"] is not None and (wants_curve or self.spec.protocol == "best-on-test"):
+            tested = evaluate(method, images["test"]).accuracy(1)
+        if self.spec.protocol == "best-on-test":
+            looked_at = tested
+        elif images["validation"] is not None:
+            looked_at = evaluate(method, images["validation"]).accuracy(1)
+        return looked_at, tested
+
+    def _measure(self, seed: int, trainer: Trainer, test: PairImages, progress: Progress) -> Run:
         from arnet.evaluate import Q_VALUES, evaluate
 
-        found: Retrieval = evaluate(method, test)
+        found = evaluate(trainer.trained, test)
         seconds = sum(row["seconds"] for row in progress.history)
         views = sum(row["seconds"] * row["views_per_second"] for row in progress.history)
         best = (progress.best_epoch, progress.best_accuracy)
@@ -200,11 +251,24 @@ class Session:
             best if self.spec.protocol == "best-on-test" else None,
             seconds,
             views / seconds,
+            progress.batch_size,
         )
 
-    def _facts(self, n_queries: int, n_gallery: int) -> dict[str, Any]:
+    def _result(
+        self, config: Mapping[str, Any], runs: list[Run], test: PairImages
+    ) -> BaselineResult:
+        from arnet.evaluate import wilson_interval
+
+        mean = sum(run.accuracy[1] for run in runs) / len(runs)
+        return BaselineResult(
+            self._facts(config, len(test), len(test.photos)),
+            runs,
+            wilson_interval(mean, len(test)),
+            self._environment(),
+        )
+
+    def _facts(self, config: Mapping[str, Any], n_queries: int, n_gallery: int) -> dict[str, Any]:
         counts = self.dataset.counts().splits
-        config = read_json(self.folder / f"seed-{self.spec.seeds[0]}" / "config.json")
         weights = self.spec.weights
         return {
             "method": config["method"],
@@ -229,6 +293,8 @@ class Session:
     def _environment(self) -> dict[str, Any]:
         import torch
 
+        from arnet.distributed import world_size
+
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
         return {
             "torch": torch.__version__,
@@ -236,48 +302,9 @@ class Session:
             "device": name,
             "precision": self.precision,
             "threads": torch.get_num_threads(),
+            "processes": world_size(),
             "commit": _commit(),
         }
-
-
-@dataclass
-class _Progress:
-    """How far a seed has come; kept beside the trainer's tensors."""
-
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best_epoch: int = 0
-    best_accuracy: float = -1.0
-
-
-def _row(stats: EpochStats, accuracy: float | None) -> dict[str, Any]:
-    return {
-        "epoch": stats.epoch,
-        "loss": stats.loss,
-        **stats.terms,
-        "lr": stats.lr,
-        "seconds": stats.seconds,
-        "views_per_second": stats.views_per_second,
-        "acc@1": accuracy,
-    }
-
-
-def _csv(rows: list[dict[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON document, whole or not at all."""
-    write_file(path, (json.dumps(document, indent=2) + "\n").encode())
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON document; raises `OSError` or `ValueError`."""
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document
 
 
 def _commit() -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from arnet.recipes import Recipe
 
 PROTOCOLS = ("fixed", "validation", "best-on-test")
+OF_BACKBONE: Mapping[str, Callable[[str], int | float]] = {"image_size": int, "drop_path": float}
+"""Settings of the backbone, beside those of the method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,11 @@ class BaselineSpec:
         backbone: a timm name.
         weights: "hub", "none" or the path of a safetensors file.
         recipe: "strong" or "published".
-        init: folder of a checkpoint to start from.
+        init: a checkpoint to start from, see `arnet.checkpoint.load_checkpoint`.
         protocol: how the epoch that is tested is chosen, one of `PROTOCOLS`.
         device: "auto", "cpu" or "cuda". `precision`: "auto", "fp32" or "bf16".
+        test_every: epochs from one look at test to the next, for a curve that chooses nothing; 0 is
+            never.
         settings: fields of the method's options or of the recipe, as text.
     """
 
@@ -43,6 +47,7 @@ class BaselineSpec:
     protocol: str = "fixed"
     device: str = "auto"
     precision: str = "auto"
+    test_every: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -53,18 +58,20 @@ def divide_settings(spec: BaselineSpec) -> tuple[dict[str, Any], dict[str, Any]]
     from arnet.recipes import Recipe
     from arnet.registry import method_info
 
-    of_method = {*option_names(method_info(spec.method).options), "image_size"}
-    of_recipe = {*option_names(Recipe)} - {"name"}
+    of_method = {*option_names(method_info(spec.method).options), *OF_BACKBONE}
+    of_recipe = {*option_names(Recipe)} - {"name", "method"}
     for name in spec.settings:
         if name not in of_method | of_recipe:
             hint = did_you_mean(name, of_method | of_recipe)
             known = ", ".join(sorted(of_method | of_recipe))
             raise ToolkitError(f"--set: there is no setting '{name}'.{hint or f' Known: {known}.'}")
     method: dict[str, Any] = {k: v for k, v in spec.settings.items() if k in of_method}
-    if "image_size" in method:
-        if not method["image_size"].isdecimal():
-            raise ToolkitError(f"--set: image_size cannot be {method['image_size']!r}")
-        method["image_size"] = int(method["image_size"])
+    for name, kind in OF_BACKBONE.items():
+        if name in method:
+            try:
+                method[name] = kind(method[name])
+            except ValueError:
+                raise ToolkitError(f"--set: {name} cannot be {method[name]!r}") from None
     return method, {k: v for k, v in spec.settings.items() if k in of_recipe}
 
 
