@@ -110,8 +110,13 @@ class Encoder(nn.Module):
 
     @property
     def last_block(self) -> LastBlock | None:
-        """The block that can give the class token alone, where the backbone has one."""
-        last = self.backbone.blocks[-1] if hasattr(self.backbone, "blocks") else None
+        """The block that can give the class token alone, where the backbone has one.
+
+        A block that is computed again in the backward pass would not know what it was asked for.
+        """
+        if not hasattr(self.backbone, "blocks") or self.backbone.grad_checkpointing:
+            return None
+        last = self.backbone.blocks[-1]
         return last if isinstance(last, LastBlock) else None
 
     @property

@@ -52,6 +52,8 @@ class PairFiles(Dataset[tuple[Tensor, ...]]):
 class PlainRecycling(nn.Module):
     """Three token scales, a two-layer transformer each, one weight a token."""
 
+    wanted: Tensor
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.transformers = nn.ModuleList(
@@ -62,7 +64,7 @@ class PlainRecycling(nn.Module):
             for _ in range(3)
         )  # fmt: skip
         self.recycle = nn.Linear(249, 1)
-        self.wanted = torch.eye(249)
+        self.register_buffer("wanted", torch.eye(249))
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Return the recycled vector and its loss."""
@@ -100,18 +102,24 @@ def nt_xent(a: Tensor, b: Tensor) -> Tensor:
     z = F.normalize(torch.cat([a, b]), dim=1)
     similar = z @ z.T / TEMPERATURE
     similar.fill_diagonal_(-torch.inf)
-    return F.cross_entropy(similar, torch.arange(len(z)).roll(len(a)))
+    return F.cross_entropy(similar, torch.arange(len(z), device=z.device).roll(len(a)))
 
 
-def train_epoch(pairs: list[tuple[Path, Path]], backbone: str, weights: Path, mstr: bool) -> float:
+def train_epoch(
+    pairs: list[tuple[Path, Path]], backbone: str, weights: Path, mstr: bool, device: str = "cpu"
+) -> float:
     """Train one epoch and return its seconds."""
-    sketches, photos = (PlainEncoder(backbone, weights, mstr) for _ in range(2))
+    sketches, photos = (PlainEncoder(backbone, weights, mstr).to(device) for _ in range(2))
     optimizer = torch.optim.Adam(
         [*sketches.parameters(), *photos.parameters()], RATE, weight_decay=DECAY
     )
-    loader = DataLoader(PairFiles(pairs, True), BATCH, shuffle=True, num_workers=WORKERS)
+    on_gpu = device == "cuda"
+    loader = DataLoader(
+        PairFiles(pairs, True), BATCH, shuffle=True, num_workers=WORKERS, pin_memory=on_gpu
+    )
     start = time.perf_counter()
-    for sketch, photo, sketch2, photo2 in loader:
+    for images in loader:
+        sketch, photo, sketch2, photo2 = (image.to(device) for image in images)
         cls_s, z_s, extra_s = sketches(sketch)
         cls_p, z_p, extra_p = photos(photo)
         loss = nt_xent(z_s, z_p) + nt_xent(cls_s, cls_p) + extra_s + extra_p
