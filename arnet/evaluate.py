@@ -83,7 +83,7 @@ def evaluate(method: Method, images: PairImages, top: int = 10) -> Retrieval:
     sketches = embed(method.embed_sketch, images.sketches)
     photos = embed(method.embed_photo, images.photos)
     method.train(was_training)
-    scores = sketches @ photos.T
+    scores = method.similarity(sketches, photos)
     ranks = ranks_of(scores, images.photo_of)
     best = scores.topk(min(top, scores.shape[1]), dim=1).indices
     return Retrieval(ranks.cpu(), best.cpu(), len(photos))

@@ -39,7 +39,9 @@ def nt_xent(
     """
     count = len(a)
     z = F.normalize(torch.cat([a, b]).float(), dim=-1)
-    logits = z @ z.T / temperature
+    # Half precision would blur what a low temperature then looks at.
+    with torch.autocast(z.device.type, enabled=False):
+        logits = z @ z.T / temperature
     ids = torch.cat([photo_id, photo_id])
     same_photo = ids[:, None] == ids[None, :]
     index = torch.arange(2 * count, device=z.device)
@@ -52,6 +54,27 @@ def nt_xent(
     log_share = F.log_softmax(logits.masked_fill(left_out, -torch.inf), dim=-1)
     chosen = log_share.masked_fill(~positive, 0.0).sum(dim=1) / positive.sum(dim=1)
     return -chosen.mean()
+
+
+def info_nce(scores: Tensor, photo_id: Tensor, temperature: float | Tensor) -> Tensor:
+    """Cross entropy of finding each sketch's photo, and each photo's sketch, by given scores.
+
+    Args:
+        scores: (B, B), sketches by photos; those on the diagonal are the pairs. Entries of the same
+            photo off the diagonal are left out.
+        photo_id: (B,), equal where two pairs show the same photo.
+        temperature: divides the scores.
+
+    Returns:
+        The mean over both directions, a scalar.
+
+    Source: CLIP (Radford et al., 2021), with any score in the place of the cosine.
+    """
+    same_photo = photo_id[:, None] == photo_id[None, :]
+    own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    logits = (scores / temperature).masked_fill(same_photo & ~own, -torch.inf)
+    pair = torch.arange(len(scores), device=scores.device)
+    return (F.cross_entropy(logits, pair) + F.cross_entropy(logits.T, pair)) / 2
 
 
 def recycling(tokens: Tensor, contrast: Tensor) -> Tensor:

@@ -63,6 +63,37 @@ def contrast_map(grid: Grid, scales: Sequence[int]) -> Tensor:
     return similarity.fill_diagonal_(1.0)
 
 
+def require_scales(grid: Grid, scales: Sequence[int]) -> None:
+    """Raise `ArnetError` where a grid of tokens cannot be pooled to these scales."""
+    if not scales or list(scales) != sorted(set(scales)) or scales[0] < 1:
+        raise ArnetError(f"MSTR scales must be ascending whole numbers from 1, not {scales}")
+    if min(grid) < scales[-1]:
+        smaller = ",".join(str(scale) for scale in (1, 2, 4) if scale <= min(grid))
+        raise ArnetError(
+            f"MSTR pools {scales[-1]}×{scales[-1]} tokens, but this backbone leaves a grid of "
+            f"{grid[0]}×{grid[1]}; take a larger image_size, a backbone with a finer grid, or "
+            f"smaller scales (scales={smaller})"
+        )
+
+
+def pool_tokens(tokens: Tensor, grid: Grid, scale: int) -> Tensor:
+    """Average squares of `scale` × `scale` tokens on their grid.
+
+    Args:
+        tokens: (B, rows × columns, D), raster order.
+        grid: rows and columns.
+        scale: cells cut off by the border average the tokens they have.
+
+    Returns:
+        (B, T, D), raster order of the pooled grid.
+    """
+    if scale == 1:
+        return tokens
+    plane = torch.unflatten(tokens.transpose(1, 2), 2, grid)
+    pooled = F.avg_pool2d(plane, scale, ceil_mode=True, count_include_pad=False)
+    return pooled.flatten(2).transpose(1, 2)
+
+
 class MultiScaleTokenRecycling(nn.Module):
     """Patch tokens in, one vector of the same width and the recycled tokens out.
 
@@ -89,15 +120,7 @@ class MultiScaleTokenRecycling(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        if not scales or list(scales) != sorted(set(scales)) or scales[0] < 1:
-            raise ArnetError(f"MSTR scales must be ascending whole numbers from 1, not {scales}")
-        if min(grid) < scales[-1]:
-            smaller = ",".join(str(scale) for scale in (1, 2, 4) if scale <= min(grid))
-            raise ArnetError(
-                f"MSTR pools {scales[-1]}×{scales[-1]} tokens, but this backbone leaves a grid of "
-                f"{grid[0]}×{grid[1]}; take a larger image_size, a backbone with a finer grid, or "
-                f"smaller scales (scales={smaller})"
-            )
+        require_scales(grid, scales)
         self.grid, self.scales = grid, tuple(scales)
         inner = min(dim, width)
         heads = next(h for h in range(max(1, inner // HEAD_WIDTH), 0, -1) if inner % h == 0)
@@ -116,11 +139,10 @@ class MultiScaleTokenRecycling(nn.Module):
         Returns:
             The vector to mix into the class token, (B, D), and the tokens of all scales, (B, T, W).
         """
-        rows, columns = self.grid
-        plane = self.narrow(patches).transpose(1, 2).unflatten(2, (rows, columns))
+        narrow = self.narrow(patches)
         tokens = torch.cat(
             [
-                transformer(_pool(plane, scale).flatten(2).transpose(1, 2))
+                transformer(pool_tokens(narrow, self.grid, scale))
                 for scale, transformer in zip(self.scales, self.transformers, strict=True)
             ],
             dim=1,
@@ -148,8 +170,3 @@ class RecyclingLayer(nn.Module):
         tokens = self.norm_attention(tokens + self.attention(tokens))
         mixed: Tensor = self.norm_feed_forward(tokens + self.feed_forward(tokens))
         return mixed
-
-
-def _pool(plane: Tensor, scale: int) -> Tensor:
-    # Cells cut off by the border average the tokens they have.
-    return F.avg_pool2d(plane, scale, ceil_mode=True, count_include_pad=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,11 @@ from arnet.methods.base import Batch, Method
 from arnet.registry import create_method, list_methods
 
 NAMES = [info.name for info in list_methods()]
-BACKBONES = {
+FORMS: dict[str, tuple[str, dict[str, object]]] = {
+    **{name: (name, {}) for name in NAMES},
+    "arnet-mstr, match": ("arnet-mstr", {"form": "match", "fusion_weight": 0.5}),
+}
+BACKBONES: dict[str, dict[str, object]] = {
     "test_vit": {},
     "test_efficientnet": {"image_size": 96, "scales": (1, 2, 3)},
     "test_convnext": {"image_size": 96, "scales": (1, 2, 3)},
@@ -22,9 +27,10 @@ BACKBONES = {
 }
 
 
-def build(name: str, backbone: str = "test_vit", **options: object) -> Method:
+def build(form: str, backbone: str = "test_vit", **options: object) -> Method:
     torch.manual_seed(0)
-    settings = {**BACKBONES[backbone], **options}
+    name, of_form = FORMS[form]
+    settings = {**BACKBONES[backbone], **of_form, **options}
     if name == "arnet-basic":
         settings.pop("scales", None)
     return create_method(name, backbone, "none", **settings)  # type: ignore[arg-type]
@@ -38,7 +44,7 @@ def random_batch(method: Method, count: int = 3) -> Batch:
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_shapes_and_gradients(name: str, backbone: str) -> None:
     method = build(name, backbone)
     loss = method.training_loss(random_batch(method))
@@ -50,11 +56,11 @@ def test_shapes_and_gradients(name: str, backbone: str) -> None:
     assert [n for n in without if not n.endswith((".k_bias", "qkv.bias"))] == []
     for embed in (method.embed_sketch, method.embed_photo):
         vectors = embed(torch.rand(2, 3, *method.size))
-        assert vectors.shape == (2, 512)
-        assert torch.allclose(vectors.norm(dim=1), torch.ones(2), atol=1e-5)
+        assert vectors.shape == (2, 512) or "match" in name
+        assert torch.allclose(vectors[:, :512].norm(dim=1), torch.ones(2), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_batch_mates_do_not_matter(name: str) -> None:
     method = build(name).eval()
     prepare(method, torch.device("cpu"))
@@ -68,7 +74,7 @@ def test_batch_mates_do_not_matter(name: str) -> None:
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_a_reloaded_checkpoint_embeds_identically(name: str, backbone: str, tmp_path: Path) -> None:
     method = build(name, backbone).eval()
     save_method(tmp_path, method)
@@ -82,7 +88,7 @@ def test_a_reloaded_checkpoint_embeds_identically(name: str, backbone: str, tmp_
     assert again.config == method.config
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_seeds_repeat(name: str) -> None:
     first, second = build(name), build(name)
     assert all(
@@ -90,14 +96,31 @@ def test_seeds_repeat(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_two_encoders_start_alike_and_are_two(name: str) -> None:
     method = build(name)
     images = torch.rand(2, 3, *method.size)
-    assert torch.equal(method.eval().embed_sketch(images), method.embed_photo(images))
+    found = [embed(images)[:, :512] for embed in (method.eval().embed_sketch, method.embed_photo)]
+    assert torch.equal(*found)
     shared = build(name, shared_encoder=True)
     count = [sum(p.numel() for p in m.parameters()) for m in (method, shared)]
     assert count[0] == 2 * count[1]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_method_ranks_as_it_says(name: str) -> None:
+    method = build(name).eval()
+    sketches, photos = torch.rand(2, 5, 3, *method.size)
+    with torch.inference_mode():
+        queries, gallery = method.embed_sketch(sketches), method.embed_photo(photos)
+        together = method.similarity(queries, gallery)
+        assert together.shape == (5, 5)
+        for i, query in enumerate(queries):
+            for j, photo in enumerate(gallery):
+                alone = method.similarity(query[None], photo[None])
+                assert torch.allclose(alone, together[i, j], atol=1e-5)
+        cosine = queries[:, :512] @ gallery[:, :512].T
+        assert torch.allclose(together, cosine, atol=1e-6) == ("match" not in name)
 
 
 def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
@@ -121,11 +144,17 @@ def test_second_views_never_meet_the_other_domain() -> None:
     assert first["intra"].item() != pytest.approx(second["intra"].item(), rel=1e-4)
 
 
-def test_fusion_weight_zero_is_the_control() -> None:
-    control, basic = build("arnet-mstr", fusion_weight=0.0).eval(), build("arnet-basic").eval()
-    basic.load_state_dict({k: v for k, v in control.state_dict().items() if ".mstr." not in k})
-    images = torch.rand(2, 3, *basic.size)
-    assert torch.allclose(control.embed_sketch(images), basic.embed_sketch(images), atol=1e-6)
+@pytest.mark.parametrize("form", ["arnet-mstr", "arnet-mstr, match"])
+def test_fusion_weight_zero_is_the_control(form: str) -> None:
+    control, basic = build(form, fusion_weight=0.0).eval(), build("arnet-basic").eval()
+    state = control.state_dict().items()
+    basic.load_state_dict({k: v for k, v in state if not re.search(r"\.(mstr|matching)\.", k)})
+    sketches, photos = torch.rand(2, 3, 3, *basic.size)
+    found = [
+        method.similarity(method.embed_sketch(sketches), method.embed_photo(photos))
+        for method in (control, basic)
+    ]
+    assert torch.allclose(found[0], found[1], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +168,8 @@ def test_fusion_weight_zero_is_the_control() -> None:
         ({"name": "arnet-mstr", "backbone": "test_vit", "temperature": "0"}, "above 0"),
         ({"name": "arnet-mstr", "backbone": "test_vit", "mstr": "perhaps"}, "cannot be 'perhaps'"),
         ({"name": "arnet-mstr", "backbone": "test_vit", "fusion_weight": 2}, "between 0 and 1"),
+        ({"name": "arnet-mstr", "backbone": "test_vit", "form": "mix"}, "fuse or match"),
+        ({"name": "arnet-mstr", "backbone": "resnet10t", "form": "match"}, "grid of 6×6"),
     ],
 )
 def test_what_cannot_be_built_is_one_line(arguments: dict[str, str], message: str) -> None:

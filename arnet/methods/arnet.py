@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from arnet.encoders import Encoder
 from arnet.errors import ArnetError
-from arnet.losses import nt_xent, recycling
+from arnet.losses import info_nce, nt_xent, recycling
+from arnet.matching import TokenMatching, match
 from arnet.methods.base import Batch, Gather, Loss, Method, own_rows
 from arnet.mstr import MultiScaleTokenRecycling
 
@@ -36,11 +37,14 @@ class ARNetOptions:
         all_positives: every sketch of a photo is a positive of it, not only its own pair's.
         within: sketches contrast with sketches and photos with photos, too, in cross-modal terms.
         mstr: whether patch tokens are recycled.
-        scales: of MSTR, see `arnet.mstr`.
-        fusion_weight: share of the recycled vector in the fused token; `learn_fusion` starts from
-            it, and 0 is the control: the same network without what is recycled.
-        multi_weight, intra_weight, inter_weight, recycling_weight: of the terms of the loss. What
-            only a term of weight 0 needs is not computed.
+        form: how: "fuse" as published (one vector of all tokens is mixed into the class token), or
+            "match" (sketch tokens look for their like in the photo, see `arnet.matching`).
+        scales: of the tokens that are recycled.
+        fusion_weight: share of what is recycled, in the fused token or in the similarity;
+            `learn_fusion` starts from it (form "fuse" only), and 0 is the control.
+        match_width, match_temperature: of the tokens that are matched, and of their loss.
+        multi_weight, intra_weight, inter_weight, recycling_weight, match_weight: of the terms of
+            the loss. What only a term of weight 0 needs is not computed.
     """
 
     embedding_dim: int = 512
@@ -50,19 +54,28 @@ class ARNetOptions:
     all_positives: bool = False
     within: bool = True
     mstr: bool = False
+    form: str = "fuse"
     scales: tuple[int, ...] = (1, 2, 7)
     fusion_weight: float = 0.1
     learn_fusion: bool = False
+    match_width: int = 64
+    match_temperature: float = 0.05
     multi_weight: float = 1.0
     intra_weight: float = 1.0
     inter_weight: float = 1.0
     recycling_weight: float = 1.0
+    match_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ArnetError(f"temperature must be above 0, not {self.temperature}")
+        for name in ("temperature", "match_temperature"):
+            if getattr(self, name) <= 0:
+                raise ArnetError(f"{name} must be above 0, not {getattr(self, name)}")
         if not 0 <= self.fusion_weight <= 1:
             raise ArnetError(f"fusion_weight must be between 0 and 1, not {self.fusion_weight}")
+        if self.form not in ("fuse", "match"):
+            raise ArnetError(f"form must be fuse or match, not '{self.form}'")
+        if self.form == "match" and self.learn_fusion:
+            raise ArnetError("learn_fusion needs form=fuse: a share in the ranking has no gradient")
         if self.multi_weight <= 0:
             raise ArnetError("multi_weight must be above 0: nothing else trains what is retrieved")
 
@@ -73,57 +86,72 @@ class Projected(NamedTuple):
     Attributes:
         cls: (B, D), class tokens.
         embedding: (B, E), the head's output.
-        tokens: (B, T, W), recycled tokens of all scales, or `None` without MSTR.
+        recycled: (B, T, W), tokens of all scales after their transformers, in form "fuse".
+        matched: (B, T, W), comparable tokens, in form "match".
     """
 
     cls: Tensor
     embedding: Tensor
-    tokens: Tensor | None
+    recycled: Tensor | None = None
+    matched: Tensor | None = None
 
 
 class Branch(nn.Module):
-    """One side of the network: encoder, token recycling, head."""
+    """One side of the network: encoder, what is done with its tokens, head."""
 
     def __init__(self, encoder: Encoder, options: ARNetOptions) -> None:
         super().__init__()
         self.encoder = encoder
-        self.mstr = (
-            MultiScaleTokenRecycling(encoder.dim, encoder.grid, options.scales)
-            if options.mstr
-            else None
-        )
+        self.mstr = self.matching = None
         self.fusion_weight: float | nn.Parameter = options.fusion_weight
-        if options.learn_fusion and options.mstr:
-            self.fusion_weight = nn.Parameter(torch.tensor(options.fusion_weight))
+        if options.mstr and options.form == "fuse":
+            self.mstr = MultiScaleTokenRecycling(encoder.dim, encoder.grid, options.scales)
+            if options.learn_fusion:
+                self.fusion_weight = nn.Parameter(torch.tensor(options.fusion_weight))
+        elif options.mstr:
+            self.matching = TokenMatching(
+                encoder.dim, encoder.grid, options.scales, options.match_width
+            )
         self.head = nn.Linear(encoder.dim, options.embedding_dim)
         # An orthogonal head keeps the angles that the backbone was pretrained to give.
         nn.init.orthogonal_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def project(self, images: Tensor) -> Projected:
-        """Project images, float in [0, 1], (B, 3, H, W)."""
-        if self.mstr is None:
-            cls = self.encoder.class_token(images)
-            return Projected(cls, self.head(cls), None)
-        cls, patches = self.encoder(images)
-        recycled, tokens = self.mstr(patches)
-        return Projected(cls, self.head(cls + self.fusion_weight * (recycled - cls)), tokens)
+    def project(self, images: Tensor, side: str) -> Projected:
+        """Project images, float in [0, 1], (B, 3, H, W); `side` is "sketch" or "photo"."""
+        if self.mstr is not None:
+            cls, patches = self.encoder(images)
+            vector, tokens = self.mstr(patches)
+            fused = cls + self.fusion_weight * (vector - cls)
+            return Projected(cls, self.head(fused), recycled=tokens)
+        if self.matching is not None:
+            cls, patches = self.encoder(images)
+            is_sketch = side == "sketch"
+            tokens = (
+                self.matching.sketch(patches, images) if is_sketch else self.matching.photo(patches)
+            )
+            return Projected(cls, self.head(cls), matched=tokens)
+        cls = self.encoder.class_token(images)
+        return Projected(cls, self.head(cls))
 
     def project_views(
-        self, images: Tensor, views: Tensor | None
+        self, images: Tensor, views: Tensor | None, side: str
     ) -> tuple[Projected, Tensor | None]:
         """Project anchors, and return the class tokens of their second views, if there are any."""
         if views is None:
-            return self.project(images), None
-        if self.mstr is not None or self.encoder.mixes_the_batch:
-            return self.project(images), self.encoder.class_token(views)
+            return self.project(images, side), None
+        uses_tokens = self.mstr is not None or self.matching is not None
+        if uses_tokens or self.encoder.mixes_the_batch:
+            return self.project(images, side), self.encoder.class_token(views)
         both = self.encoder.class_token(torch.cat([images, views]))
         cls, seen = torch.split(both, len(images))
-        return Projected(cls, self.head(cls), None), seen
+        return Projected(cls, self.head(cls)), seen
 
-    def embed(self, images: Tensor) -> Tensor:
-        """Embed images as unit vectors (B, E)."""
-        return F.normalize(self.project(images).embedding.float(), dim=-1)
+    def embed(self, images: Tensor, side: str) -> Tensor:
+        """Embed images as unit vectors (B, E), followed by the tokens to match, if any."""
+        found = self.project(images, side)
+        vector = F.normalize(found.embedding.float(), dim=-1)
+        return vector if found.matched is None else torch.cat([vector, found.matched.flatten(1)], 1)
 
 
 def sum_of(terms: Iterable[Tensor]) -> Tensor:
@@ -135,7 +163,9 @@ class ARNet(Method):
     """Two encoders, aligned within each domain and across them.
 
     L = l_multi + l_intra + l_inter (+ l_recyc): head embeddings across domains; class tokens of
-    anchor and second view within each domain; class tokens across domains, anchors only.
+    anchor and second view within each domain; class tokens across domains, anchors only. Form
+    "match" of MSTR has l_match, over how much of each sketch is found in each photo, instead of
+    l_recyc.
     """
 
     def __init__(self, encoder: Encoder, options: ARNetOptions) -> None:
@@ -161,52 +191,64 @@ class ARNet(Method):
         return self.log_temperature.exp().clamp(min=LOWEST_TEMPERATURE)
 
     def training_loss(self, batch: Batch, gather: Gather = own_rows) -> Loss:
-        """Return l_multi, l_intra, l_inter and, with MSTR, l_recyc, and their weighted sum.
+        """Return the terms of the loss and their weighted sum.
 
         The intra term needs second views; without them, or with weight 0, it is left out.
         """
-        options, ids = self.options, gather(batch.photo_id)
-        wants_views = options.intra_weight > 0
-        sides = [
-            branch.project_views(images, views if wants_views else None)
-            for branch, images, views in (
-                (self.sketch_branch, batch.sketch, batch.sketch_view),
-                (self.photo_branch, batch.photo, batch.photo_view),
-            )
-        ]
-        (sketch, photo) = (gather(side.cls) for side, _ in sides)
-
-        def across(a: Tensor, b: Tensor) -> Tensor:
-            return nt_xent(
-                a, b, ids, self.temperature,
-                all_positives=options.all_positives, within=options.within,
-            )  # fmt: skip
-
-        terms = {"multi": across(*(gather(side.embedding) for side, _ in sides))}
-        seen = [gather(views) for _, views in sides if views is not None]
-        if seen:
+        ids, with_views = gather(batch.photo_id), self.options.intra_weight > 0
+        sketch, sketch_view = self.sketch_branch.project_views(
+            batch.sketch, batch.sketch_view if with_views else None, "sketch"
+        )
+        photo, photo_view = self.photo_branch.project_views(
+            batch.photo, batch.photo_view if with_views else None, "photo"
+        )
+        cls = {"sketch": gather(sketch.cls), "photo": gather(photo.cls)}
+        terms = {"multi": self._across(gather(sketch.embedding), gather(photo.embedding), ids)}
+        if sketch_view is not None and photo_view is not None:
+            views = {"sketch": gather(sketch_view), "photo": gather(photo_view)}
             terms["intra"] = sum_of(
-                nt_xent(views, anchors, ids, self.temperature)
-                for views, anchors in zip(seen, (sketch, photo), strict=True)
+                nt_xent(views[side], cls[side], ids, self.temperature) for side in views
             )
-        if options.inter_weight:
-            terms["inter"] = across(sketch, photo)
+        if self.options.inter_weight:
+            terms["inter"] = self._across(cls["sketch"], cls["photo"], ids)
+        if sketch.matched is not None and photo.matched is not None and self.options.match_weight:
+            found = match(gather(sketch.matched), gather(photo.matched))
+            terms["match"] = info_nce(found, ids, self.options.match_temperature)
+        if self.options.recycling_weight:
+            terms |= self._recycling((sketch, photo), gather)
+        weights = {name: getattr(self.options, f"{name}_weight") for name in terms}
+        return Loss(sum_of(weights[name] * term for name, term in terms.items()), terms)
+
+    def _across(self, sketches: Tensor, photos: Tensor, ids: Tensor) -> Tensor:
+        options = self.options
+        return nt_xent(
+            sketches, photos, ids, self.temperature,
+            all_positives=options.all_positives, within=options.within,
+        )  # fmt: skip
+
+    def _recycling(self, sides: Iterable[Projected], gather: Gather) -> dict[str, Tensor]:
         modules = (self.sketch_branch.mstr, self.photo_branch.mstr)
-        recycled = [
-            gather(recycling(side.tokens, module.contrast)).mean()
-            for (side, _), module in zip(sides, modules, strict=True)
-            if options.recycling_weight and module is not None and side.tokens is not None
+        found = [
+            gather(recycling(side.recycled, module.contrast)).mean()
+            for side, module in zip(sides, modules, strict=True)
+            if module is not None and side.recycled is not None
         ]
-        if recycled:
-            terms["recycling"] = sum_of(recycled)
-        weights = {name: getattr(options, f"{name}_weight") for name in terms}
-        total = sum_of(weights[name] * term for name, term in terms.items())
-        return Loss(total, terms)
+        return {"recycling": sum_of(found)} if found else {}
 
     def embed_sketch(self, images: Tensor) -> Tensor:
-        """Embed sketches, float in [0, 1], (B, 3, H, W), as unit vectors (B, E)."""
-        return self.sketch_branch.embed(images)
+        """Embed sketches, float in [0, 1], (B, 3, H, W): unit vectors, then tokens to match."""
+        return self.sketch_branch.embed(images, "sketch")
 
     def embed_photo(self, images: Tensor) -> Tensor:
-        """Embed photos, float in [0, 1], (B, 3, H, W), as unit vectors (B, E)."""
-        return self.photo_branch.embed(images)
+        """Embed photos, float in [0, 1], (B, 3, H, W): unit vectors, then tokens to match."""
+        return self.photo_branch.embed(images, "photo")
+
+    def similarity(self, sketches: Tensor, photos: Tensor) -> Tensor:
+        """Return the cosine similarity, in form "match" mixed with how much was found."""
+        matching, width = self.sketch_branch.matching, self.options.embedding_dim
+        whole = sketches[:, :width] @ photos[:, :width].T
+        if matching is None or not self.options.fusion_weight:
+            return whole
+        shape = (-1, self.options.match_width)
+        tokens = [torch.unflatten(side[:, width:], 1, shape) for side in (sketches, photos)]
+        return torch.lerp(whole, match(tokens[0], tokens[1]), self.options.fusion_weight)

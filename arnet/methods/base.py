@@ -55,7 +55,7 @@ class Method(
     pipeline_tag="image-feature-extraction",
     license="apache-2.0",
 ):
-    """A retrieval method: photos are ranked by the dot product of L2-normalized embeddings.
+    """A retrieval method: photos are ranked by their `similarity` to a sketch.
 
     `save_pretrained`, `from_pretrained` (of `Method` or the method's own class) and `push_to_hub`
     are the Hub client's; what they write is what `arnet.checkpoint` writes.
@@ -76,6 +76,13 @@ class Method(
         how: str = self.config["backbone"].get("resample", "bicubic")
         return how
 
+    def similarity(self, sketches: Tensor, photos: Tensor) -> Tensor:
+        """Return how well photos fit sketches, (S, P), from what `embed_*` gave of them.
+
+        Higher is better; the dot product, unless a method ranks in its own way.
+        """
+        return sketches @ photos.T
+
     @abstractmethod
     def training_loss(self, batch: Batch, gather: Gather = own_rows) -> Loss:
         """Return the loss of one batch.
@@ -86,11 +93,11 @@ class Method(
 
     @abstractmethod
     def embed_sketch(self, images: Tensor) -> Tensor:
-        """Embed sketches, float in [0, 1], (B, 3, H, W), as unit vectors (B, E)."""
+        """Embed sketches, float in [0, 1], (B, 3, H, W), as (B, E), unit vectors as a rule."""
 
     @abstractmethod
     def embed_photo(self, images: Tensor) -> Tensor:
-        """Embed photos, float in [0, 1], (B, 3, H, W), as unit vectors (B, E)."""
+        """Embed photos, float in [0, 1], (B, 3, H, W), as (B, F), unit vectors as a rule."""
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """Return the method's own card, or one made from the Hub's template."""

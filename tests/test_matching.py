@@ -1,0 +1,110 @@
+"""Token matching against slow loops that read like the sentence."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from arnet.errors import ArnetError
+from arnet.losses import info_nce
+from arnet.matching import BLANK, TokenMatching, match
+from tests.strategies import features
+
+
+def slow_match(sketch: Tensor, photo: Tensor, inked: list[int]) -> float:
+    """For each inked token the highest cosine with a photo token, on average."""
+    found = []
+    for token in inked:
+        cosines = [
+            float(sketch[token] @ other / (sketch[token].norm() * other.norm())) for other in photo
+        ]
+        found.append(max(cosines))
+    return sum(found) / len(found)
+
+
+def white(count: int) -> Tensor:
+    return torch.ones(count, 3, 32, 32)
+
+
+@settings(max_examples=25)
+@given(st.sets(st.integers(0, 15), min_size=1), st.integers(0, 2**31))
+def test_matching_is_the_sentence(inked: set[int], seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    module = TokenMatching(6, (4, 4), width=5)
+    images = white(1)
+    for cell in inked:
+        row, column = divmod(cell, 4)
+        images[0, :, row * 8 + 3, column * 8 + 5] = 0.2
+    sketch, photo = torch.randn((2, 1, 16, 6), generator=generator)
+    with torch.inference_mode():
+        found = match(module.sketch(sketch, images), module.photo(photo))
+        slow = slow_match(module.project(sketch[0]), module.project(photo[0]), sorted(inked))
+    assert found.item() == pytest.approx(slow, abs=1e-5)
+
+
+def test_every_scale_counts_the_same() -> None:
+    module = TokenMatching(6, (4, 4), (1, 2), width=5).eval()
+    images = white(1)
+    images[:, :, 2, 2] = 0.0
+    patches = torch.randn(1, 16, 6)
+    tokens = module.sketch(patches, images)
+    lengths = tokens.norm(dim=2)[0]
+    # One inked token at each scale, each half of the whole.
+    assert sorted(lengths.tolist(), reverse=True)[:3] == pytest.approx([0.5, 0.5, 0.0], abs=1e-6)
+    assert module.photo(patches).shape == (1, 20, 5)
+    coarse = patches[0].view(2, 2, 2, 2, 6).mean(dim=(1, 3)).flatten(0, 1)
+    pooled = torch.nn.functional.normalize(module.project(coarse), dim=1)
+    assert torch.allclose(module.photo(patches)[0, 16:], pooled, atol=1e-5)
+
+
+def test_the_tokens_with_the_most_ink_stay_within_the_budget() -> None:
+    module = TokenMatching(6, (4, 4), width=5, budget=3)
+    images = white(1)
+    for cell in range(16):
+        row, column = divmod(cell, 4)
+        images[0, :, row * 8, column * 8] = 1 - (cell + 1) / 20
+    patches = torch.randn(1, 16, 6)
+    kept = module.sketch(patches, images)[0]
+    assert kept.shape == (3, 5)
+    darkest = torch.nn.functional.normalize(module.project(patches[0, [15, 14, 13]]), dim=1) / 3
+    assert torch.allclose(kept, darkest, atol=1e-5)
+
+
+def test_a_blank_sketch_matches_nothing_and_breaks_nothing() -> None:
+    module = TokenMatching(6, (4, 4), width=5)
+    patches = torch.randn(2, 16, 6)
+    faint = white(2)
+    faint[1] -= BLANK / 2
+    assert match(module.sketch(patches, faint), module.photo(patches)).abs().max() == 0
+
+
+def test_many_queries_are_matched_as_few_are() -> None:
+    module = TokenMatching(6, (4, 4), width=5)
+    sketches = module.sketch(torch.randn(70, 16, 6), torch.rand(70, 3, 32, 32))
+    photos = module.photo(torch.randn(3, 16, 6))
+    together = match(sketches, photos)
+    alone = torch.cat([match(sketch[None], photos) for sketch in sketches])
+    assert torch.allclose(together, alone, atol=1e-6)
+
+
+def test_a_grid_smaller_than_the_coarsest_scale_is_refused() -> None:
+    with pytest.raises(ArnetError, match="grid of 4×4"):
+        TokenMatching(8, (4, 4), (1, 7))
+
+
+@given(features())
+def test_info_nce_is_the_equation(drawn: tuple[Tensor, Tensor, Tensor]) -> None:
+    a, b, ids = drawn
+    scores = a @ b.T
+    count, total = len(a), 0.0
+    for one, other in ((scores, ids), (scores.T, ids)):
+        for i in range(count):
+            own = math.exp(one[i, i] / 0.7)
+            rest = sum(math.exp(one[i, j] / 0.7) for j in range(count) if other[i] != other[j])
+            total += -math.log(own / (own + rest))
+    assert info_nce(scores, ids, 0.7).item() == pytest.approx(total / (2 * count), abs=1e-5)
