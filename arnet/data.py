@@ -70,8 +70,12 @@ class PairImages:
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """Open a picture with Pillow, transparency flattened on white."""
+    """Open a picture with Pillow, transparency flattened on white, 16-bit grey in its range."""
     with Image.open(path) as image:
+        if image.mode.startswith("I"):
+            # Pillow clips 16-bit grey when it converts; the high byte is what a viewer shows.
+            levels = image.convert("I").point(lambda level: level * (1 / 257))
+            return levels.convert("L").convert("RGB")
         if not image.has_transparency_data:
             return image.convert("RGB")
         layer = image.convert("RGBA")

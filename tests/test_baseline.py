@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import hashlib
 import json
+import re
 import resource
 import shutil
 import signal
@@ -29,7 +30,7 @@ from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.learn import demo as demo_room
 from clothes_toolkit.learn.baseline import baseline
-from clothes_toolkit.learn.bridge import hold_out, pairs_of
+from clothes_toolkit.learn.bridge import hold_out, load_images_for, pairs_of
 from clothes_toolkit.learn.result import BaselineResult
 from clothes_toolkit.learn.session import Watcher
 from clothes_toolkit.learn.spec import BaselineSpec
@@ -336,3 +337,111 @@ def test_the_demo_runs_the_whole_chain(
     status, _, err = run("demo", "--out", tmp_path / "demo")
     assert status == 2
     assert "exists already" in err
+
+
+def test_a_curve_on_test_chooses_nothing(garments: Path, tmp_path: Path) -> None:
+    dataset = Dataset.open(garments)
+    plain = baseline(dataset, dataclasses.replace(SPEC, epochs=3), tmp_path / "plain")
+    watched = dataclasses.replace(SPEC, epochs=3, test_every=2)
+    curved = baseline(dataset, watched, tmp_path / "curved")
+    assert numbers(curved) == numbers(plain)
+    assert bits(tmp_path / "curved" / "seed-0") == bits(tmp_path / "plain" / "seed-0")
+    with (tmp_path / "curved" / "seed-0" / "history.csv").open() as file:
+        seen = [row["test_acc@1"] for row in csv.DictReader(file)]
+    assert [bool(value) for value in seen] == [False, True, False]
+
+
+def test_an_average_is_what_is_tested_and_kept(garments: Path, tmp_path: Path) -> None:
+    dataset = Dataset.open(garments)
+    spec = dataclasses.replace(SPEC, backbone="test_vit", settings={**SPEC.settings, "ema": "0.9"})
+    result = baseline(dataset, spec, tmp_path / "run")
+    method = load_method(tmp_path / "run" / "seed-0")
+    found = evaluate(method, load_images_for(method, pairs_of(dataset, "test")))
+    assert found.accuracy(1) == result.runs[0].accuracy[1]
+    plain = dataclasses.replace(spec, settings=SPEC.settings)
+    baseline(dataset, plain, tmp_path / "plain")
+    assert bits(tmp_path / "plain" / "seed-0") != bits(tmp_path / "run" / "seed-0")
+
+
+def test_the_model_card_says_how_it_was_measured(garments: Path, tmp_path: Path) -> None:
+    spec = dataclasses.replace(SPEC, protocol="best-on-test", seeds=(0, 1))
+    result = baseline(Dataset.open(garments), spec, tmp_path / "run")
+    card = (tmp_path / "run" / "seed-1" / "README.md").read_text()
+    run = result.runs[1]
+    for line in (
+        f"| Acc@1 | {run.accuracy[1]:.2f} |",
+        f"{result.facts['n_queries']} queries in a gallery of {result.facts['n_gallery']} photos",
+        "the best epoch on test itself",
+        result.facts["dataset"]["sha256"],
+        "Mean Acc@1 of 2 seeds",
+    ):
+        assert line in card
+    assert load_method(tmp_path / "run" / "seed-1").card == card
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    compile(code, "card", "exec")
+
+
+def test_a_recipes_settings_of_the_method_hold_unless_others_are_asked_for(
+    garments: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from arnet import recipes
+
+    told = dataclasses.replace(
+        recipes.STRONG, method={"temperature": 0.1, "embedding_dim": 32, "no_such_option": 1}
+    )
+    monkeypatch.setitem(recipes.RECIPES, "strong", told)
+    spec = dataclasses.replace(SPEC, settings={**SPEC.settings, "embedding_dim": "16"})
+    baseline(Dataset.open(garments), spec, tmp_path / "run")
+    options = load_method(tmp_path / "run" / "seed-0").config["options"]
+    assert (options["temperature"], options["embedding_dim"]) == (0.1, 16)
+
+
+def test_settings_change_a_checkpoint_that_is_started_from(garments: Path, tmp_path: Path) -> None:
+    dataset = Dataset.open(garments)
+    vit = dataclasses.replace(SPEC, backbone="test_vit", epochs=1)
+    baseline(dataset, vit, tmp_path / "first")
+    init = str(tmp_path / "first")
+    warm = dataclasses.replace(vit, init=init, settings={**SPEC.settings, "temperature": "0.5"})
+    baseline(dataset, warm, tmp_path / "warm")
+    assert load_method(tmp_path / "warm" / "seed-0").config["options"]["temperature"] == 0.5
+    other = dataclasses.replace(vit, init=init, settings={"embedding_dim": "7"})
+    with pytest.raises(ToolkitError, match="do not fit other settings"):
+        baseline(dataset, other, tmp_path / "other")
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+def test_one_test_photo_can_be_tested(sound: Path, tmp_path: Path, batch: int) -> None:
+    for path in [*(sound / "testB").iterdir(), *(sound / "testA").iterdir()]:
+        if not path.name.startswith("00004"):
+            path.unlink()
+    spec = change(epochs=1, batch_size=batch, backbone="test_vit")
+    result = baseline(Dataset.open(sound), spec, tmp_path / "run")
+    assert result.accuracy(1) == 100.0
+    assert result.facts["n_gallery"] == 1
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tensorboard_hears_every_epoch(garments: Path, tmp_path: Path, run: Run) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    status, _, err = run(
+        "baseline", garments, *COMMAND, "--epochs=2", "--test-every=1", "--tracker=tensorboard",
+        "--out", tmp_path / "runs" / "one",
+    )  # fmt: skip
+    assert status == 0, err
+    events = EventAccumulator(str(tmp_path / "runs" / "tensorboard" / "one-seed-0"))
+    events.Reload()
+    names = set(events.Tags()["scalars"])
+    assert {"loss", "multi", "lr", "test_acc@1", "final acc@1"} <= names
+    assert [event.step for event in events.Scalars("loss")] == [1, 2]
+
+
+def test_a_tracker_that_is_not_installed_is_one_line(
+    garments: Path, tmp_path: Path, run: Run
+) -> None:
+    status, _, err = run(
+        "baseline", garments, *COMMAND, "--tracker=wandb", "--out", tmp_path / "run"
+    )
+    assert status == 2
+    assert "pip install wandb" in err
+    assert list(tmp_path.iterdir()) == []

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
 
 from arnet.checkpoint import load_tensors, save_tensors
-from arnet.data import PairImages, Pairs, load_images, load_pairs
+from arnet.data import Loader, PairImages, Pairs, load_images, load_pairs, open_rgb
 from arnet.device import choose_device, choose_precision
 from arnet.encoders import Encoder
 from arnet.errors import ArnetError, TrainingDivergedError
@@ -23,7 +25,7 @@ from arnet.recipes import PUBLISHED, STRONG, Recipe, get_recipe
 from arnet.registry import create_method
 from arnet.train import Trainer
 from clothes_toolkit.dataset import Dataset
-from clothes_toolkit.learn.bridge import pairs_of
+from clothes_toolkit.learn.bridge import open_picture, pairs_of
 
 SHORT = dataclasses.replace(STRONG, epochs=3, batch_size=6, lr=1e-3)
 
@@ -156,6 +158,24 @@ def test_pairs_that_do_not_fit_are_refused(photo_of: tuple[int, ...], message: s
         Pairs((Path("a"), Path("b")), (Path("c"),), photo_of)
     with pytest.raises(ArnetError, match="no pairs"):
         Pairs((), (Path("c"),), ())
+
+
+@pytest.mark.parametrize("opener", [open_rgb, open_picture])
+@pytest.mark.parametrize("kind", ["L.png", "P.png", "LA.png", "RGBA.png", "I;16.png", "CMYK.jpg"])
+def test_every_mode_shows_the_same_picture(kind: str, opener: Loader, tmp_path: Path) -> None:
+    mode, _, extension = kind.partition(".")
+    ramp = np.tile(np.linspace(0, 255, 64).round().astype(np.uint8), (64, 1))
+    grey = Image.fromarray(ramp)
+    if mode == "I;16":
+        picture = Image.fromarray(ramp.astype(np.uint16) * 257)
+    elif mode.endswith("A"):
+        picture = Image.merge(mode, [grey] * (len(mode) - 1) + [Image.new("L", (64, 64), 255)])
+    else:
+        picture = (grey.convert("RGB") if mode == "CMYK" else grey).convert(mode)
+    picture.save(tmp_path / f"x.{extension}")
+    found = np.asarray(opener(tmp_path / f"x.{extension}")).astype(int)
+    assert found.shape == (64, 64, 3)
+    assert np.abs(found - ramp[..., None]).max() <= 4
 
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
