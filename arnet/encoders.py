@@ -10,11 +10,15 @@ from typing import Any, NamedTuple
 
 import timm
 import torch
+import torch.nn.functional as F
 from timm.layers.norm_act import freeze_batch_norm_2d
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from arnet.errors import ArnetError, did_you_mean
+from arnet.ink import thinned_cells
+
+Forward = Callable[..., Tensor]
 
 REACHING_OUT = frozenset(
     {"cache_dir", "checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"}
@@ -45,6 +49,8 @@ class BackboneSpec:
         freeze_bn: batch norm keeps its statistics and its scale.
         image_size: side of the square input; `None` means the backbone's own.
         resample: how images are resized to it, "bicubic" or "bilinear".
+        thin_blank: of the patches without ink only a lattice is looked at, which saves half the
+            time on drawings; plain vision transformers can, others look at all.
     """
 
     name: str
@@ -54,6 +60,7 @@ class BackboneSpec:
     freeze_bn: bool = False
     image_size: int | None = None
     resample: str = "bicubic"
+    thin_blank: bool = False
 
 
 class LastBlock(Block):
@@ -66,10 +73,26 @@ class LastBlock(Block):
         if not self.only_class_token:
             whole: Tensor = super().forward(x, *args, **kwargs)
             return whole
-        mixed = self.attn(self.norm1(x))[:, :1]
+        mixed = self.attn(self.norm1(x), *args, **kwargs)[:, :1]
         first = x[:, :1] + self.drop_path1(self.ls1(mixed))
         alone: Tensor = first + self.drop_path2(self.ls2(self.mlp(self.norm2(first))))
         return alone
+
+
+class KeptPatches(nn.Module):
+    """Leaves out patch tokens on their way into the blocks: all but those in `index`, (B, K)."""
+
+    def __init__(self, prefix: int) -> None:
+        super().__init__()
+        self.prefix, self.index = prefix, torch.empty(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return prefix tokens and the kept patches of tokens (B, T, D)."""
+        if not self.index.numel():
+            return x
+        patches = x[:, self.prefix :]
+        kept = patches.gather(1, self.index[..., None].expand(-1, -1, x.shape[2]))
+        return torch.cat([x[:, : self.prefix], kept], dim=1)
 
 
 class Encoder(nn.Module):
@@ -82,6 +105,7 @@ class Encoder(nn.Module):
         grid: rows and columns of the tokens. `dim`: their width.
         chunk: images that pass through at a time; 0 is all of them.
         compiled: the backbone's forward pass is compiled, on its first use.
+        thins: patches without ink are thinned out.
         full_precision: the backbone runs in fp32 even where the rest does not.
         unreached: parameters of the backbone that only its classifier would use.
     """
@@ -103,6 +127,9 @@ class Encoder(nn.Module):
             self.backbone = freeze_batch_norm_2d(self.backbone)  # type: ignore[no-untyped-call]
         self.unreached: set[str] = set()
         self.grid, self.dim = self._probe()
+        self.thins = spec.thin_blank and _is_plain(self.backbone)
+        if self.thins:
+            self.backbone.patch_drop = KeptPatches(self.prefix_tokens)
         _let_last_block_stop_early(self.backbone)
         self.chunk = 0
         self.compiled = False
@@ -126,8 +153,10 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Features:
         """Encode images, float in [0, 1], (B, 3, H, W)."""
-        parts = [self._encode(part) for part in self._chunks(images)]
-        return Features(*(torch.cat(kind) for kind in zip(*parts, strict=True)))
+        order = self._by_ink(images)
+        parts = [self._encode(part) for part in self._chunks(images[order])]
+        back = order.argsort()
+        return Features(*(torch.cat(kind)[back] for kind in zip(*parts, strict=True)))
 
     def class_token(self, images: Tensor) -> Tensor:
         """Return the class tokens alone, (B, D): the same values for less work."""
@@ -136,7 +165,9 @@ class Encoder(nn.Module):
             return features.cls
         self.last_block.only_class_token = True
         try:
-            return torch.cat([self._encode(part).cls for part in self._chunks(images)])
+            order = self._by_ink(images)
+            parts = [self._encode(part).cls for part in self._chunks(images[order])]
+            return torch.cat(parts)[order.argsort()]
         finally:
             self.last_block.only_class_token = False
 
@@ -145,6 +176,8 @@ class Encoder(nn.Module):
 
         Raises `ArnetError` where timm offers that for this backbone not.
         """
+        if self.thins:
+            raise ArnetError("grad_checkpointing cannot thin out patches; add thin_blank=false")
         try:
             self.backbone.set_grad_checkpointing(True)
         except (AssertionError, AttributeError) as error:
@@ -157,16 +190,46 @@ class Encoder(nn.Module):
         whole = not self.chunk or self.mixes_the_batch
         return (images,) if whole else torch.split(images, self.chunk)
 
+    def _by_ink(self, images: Tensor) -> Tensor:
+        """Return an order in which images with as many patches to look at share a chunk."""
+        if not (self.thins and self.chunk):
+            return torch.arange(len(images), device=images.device)
+        return thinned_cells(images, self.grid).sum(dim=1).argsort(stable=True)
+
     def _encode(self, images: Tensor) -> Features:
         with self._precision(images.device.type):
+            normalized = (images - self.mean) / self.std
             features = _compiled_features() if self.compiled else _features
-            out = features(self.backbone, (images - self.mean) / self.std)
+            if self.thins:
+                return self._encode_thinned(images, normalized, features)
+            out = features(self.backbone, normalized)
         if out.dim() == 4:
             patches = out.flatten(1, 2) if self.channels_last_output else out.flatten(2).mT
             return Features(patches.mean(dim=1), patches)
         patches = out[:, self.prefix_tokens :]
         cls = out[:, 0] if self.prefix_tokens else patches.mean(dim=1)
         return Features(cls, patches)
+
+    def _encode_thinned(self, images: Tensor, normalized: Tensor, features: Forward) -> Features:
+        """Encode without most of the blank patches, which are zero in what is returned.
+
+        Tokens that fill up a batch, or stay where counting them would hold up a GPU, are masked, so
+        that they change nothing.
+        """
+        kept = thinned_cells(images, self.grid)
+        on_cpu = images.device.type == "cpu"
+        count = int(kept.sum(dim=1).max()) if on_cpu else kept.shape[1]
+        index = kept.int().argsort(dim=1, descending=True, stable=True)[:, :count]
+        self.backbone.patch_drop.index = index
+        looked_at = F.pad(kept.gather(1, index), (self.prefix_tokens, 0), value=True)
+        mask = torch.zeros_like(looked_at, dtype=images.dtype).masked_fill_(~looked_at, -torch.inf)
+        out = features(self.backbone, normalized, mask[:, None, None])
+        if out.shape[1] == 1:
+            return Features(out[:, 0], out[:, :0])
+        tokens = out[:, self.prefix_tokens :] * kept.gather(1, index)[..., None]
+        places = index[..., None].expand_as(tokens)
+        patches = tokens.new_zeros(len(out), kept.shape[1], out.shape[2]).scatter(1, places, tokens)
+        return Features(out[:, 0], patches)
 
     def _precision(self, device: str) -> AbstractContextManager[object]:
         return torch.autocast(device, enabled=False) if self.full_precision else nullcontext()
@@ -213,13 +276,17 @@ class Encoder(nn.Module):
         return (rows, columns), out.shape[2]
 
 
-def _features(backbone: Any, images: Tensor) -> Tensor:
-    tokens: Tensor = backbone.forward_features(images)
+def _features(backbone: Any, images: Tensor, mask: Tensor | None = None) -> Tensor:
+    tokens: Tensor = (
+        backbone.forward_features(images)
+        if mask is None
+        else backbone.forward_features(images, attn_mask=mask)
+    )
     return tokens
 
 
 @cache
-def _compiled_features() -> Callable[[Any, Tensor], Tensor]:
+def _compiled_features() -> Forward:
     return torch.compile(_features)
 
 
@@ -250,9 +317,13 @@ def _create_backbone(spec: BackboneSpec, pretrained: bool) -> Any:
 
 def _let_last_block_stop_early(backbone: Any) -> None:
     """Make a plain vision transformer able to give its class token alone."""
-    plain = type(backbone) is VisionTransformer and backbone.num_prefix_tokens > 0
-    if plain and type(backbone.blocks[-1]) is Block:
+    if _is_plain(backbone):
         backbone.blocks[-1].__class__ = LastBlock
+
+
+def _is_plain(backbone: Any) -> bool:
+    plain = type(backbone) is VisionTransformer and backbone.num_prefix_tokens > 0
+    return plain and type(backbone.blocks[-1]) is Block
 
 
 def _per_channel(values: tuple[float, float, float]) -> Tensor:

@@ -17,10 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arnet.mstr import Grid, pool_tokens, require_scales
-
-BLANK = 0.06
-"""Ink below this share of black is paper: what resizing and compression leave on it."""
+from arnet.ink import BLANK, Grid, ink_of
+from arnet.mstr import pool_tokens, require_scales
 
 QUERIES_AT_A_TIME = 32
 
@@ -68,12 +66,11 @@ class TokenMatching(nn.Module):
         Returns:
             (B, T, W); the lengths of an image's tokens sum to 1, those without ink have length 0.
         """
-        darkness = 1 - images.amin(dim=1, keepdim=True)
-        ink = F.adaptive_max_pool2d(darkness, self.grid)
+        ink = torch.unflatten(ink_of(images, self.grid), 1, self.grid)
         parts = []
         for scale in self.scales:
             tokens = pool_tokens(patches, self.grid, scale)
-            amount = F.max_pool2d(ink, scale, ceil_mode=True).flatten(1)
+            amount = F.max_pool2d(ink[:, None], scale, ceil_mode=True).flatten(1)
             kept = amount.topk(min(self.budget, amount.shape[1]), dim=1)
             tokens = tokens.gather(1, kept.indices[..., None].expand(-1, -1, tokens.shape[2]))
             unit = F.normalize(self.project(tokens).float(), dim=-1)

@@ -19,8 +19,7 @@ from timm.layers.mlp import Mlp
 from torch import Tensor, nn
 
 from arnet.errors import ArnetError
-
-Grid = tuple[int, int]
+from arnet.ink import Grid
 
 FEED_FORWARD_RATIO = 8 / 3
 HEAD_WIDTH = 96

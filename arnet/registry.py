@@ -110,6 +110,7 @@ def create_method(
     weights: Weights = "none",
     image_size: int | None = None,
     drop_path: float = 0.0,
+    thin_blank: bool = False,
     **options: object,
 ) -> Method:
     """Build a method.
@@ -120,6 +121,7 @@ def create_method(
         weights: of the backbone: "hub", "none" or a safetensors file (see `read_spec`).
         image_size: side of the input; the backbone's own if left out.
         drop_path: share of the residual branches that a training step leaves out.
+        thin_blank: whether most patches without ink are left out, see `arnet.encoders`.
         options: fields of the method's options, such as `temperature=0.1`.
 
     Raises `ArnetError` for anything that is unknown or does not fit.
@@ -131,7 +133,7 @@ def create_method(
         if isinstance(weights, Path)
         else BackboneSpec(backbone, image_size=image_size)
     )
-    spec = _with_drop_path(spec, drop_path)
+    spec = replace(_with_drop_path(spec, drop_path), thin_blank=thin_blank)
     method_options = with_options(info.options, options)
 
     encoder = Encoder(spec, pretrained=weights == "hub")
@@ -170,18 +172,26 @@ def rebuild_method(config: Mapping[str, Any]) -> Method:
 
 
 def changed_method(
-    method: Method, image_size: int | None = None, drop_path: float = 0.0, **options: object
+    method: Method,
+    image_size: int | None = None,
+    drop_path: float = 0.0,
+    thin_blank: bool | None = None,
+    **options: object,
 ) -> Method:
     """Return `method` with other settings, see `create_method`, and the same weights.
 
     Raises `ArnetError` where the changed method needs other weights than these.
     """
-    if not (image_size or drop_path or options):
+    if not (image_size or drop_path or options) and thin_blank is None:
         return method
     config = method.config
     now = with_options(method_info(config["method"]).options, config["options"])
     spec = BackboneSpec(**config["backbone"])
-    spec = replace(spec, image_size=image_size or spec.image_size)
+    spec = replace(
+        spec,
+        image_size=image_size or spec.image_size,
+        thin_blank=spec.thin_blank if thin_blank is None else thin_blank,
+    )
     again = rebuild_method(
         {
             **config,

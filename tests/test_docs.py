@@ -42,6 +42,26 @@ def test_python_in_the_docs_compiles() -> None:
             compile(block, str(page), "exec")
 
 
+def test_the_example_for_researchers_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    from arnet.methods.base import Method
+
+    page = (ROOT / "docs" / "researchers.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for name in ("s0", "s1", "s2", "p0", "p1"):
+        Image.effect_noise((64, 64), 50).save(tmp_path / f"{name}.png")
+    monkeypatch.chdir(tmp_path)
+    small = code.replace("vit_tiny_patch16_224", "test_vit").replace('"hub"', '"none"')
+    assert small.count("none") == 1
+    space: dict[str, object] = {}
+    exec(compile(small, "researchers.md", "exec"), space)  # noqa: S102 - our own page
+    assert 0 <= float(capsys.readouterr().out) <= 100
+    assert isinstance(space["again"], Method)
+
+
 def test_the_readme_names_its_two_commands() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from arnet.errors import ArnetError
+from arnet.ink import BLANK
 from arnet.losses import info_nce
-from arnet.matching import BLANK, TokenMatching, match
+from arnet.matching import TokenMatching, match
 from tests.strategies import features
 
 

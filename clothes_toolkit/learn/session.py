@@ -17,6 +17,7 @@ from clothes_toolkit.learn.model_card import CARD, model_card
 from clothes_toolkit.learn.result import BaselineResult, Run
 from clothes_toolkit.learn.seed_folder import RESULT, Progress, SeedFolder, write_json
 from clothes_toolkit.learn.spec import (
+    OF_BACKBONE,
     PROTOCOLS,
     BaselineSpec,
     asks_for_batch,
@@ -114,13 +115,13 @@ class Session:
             return self._start_from(Path(self.spec.init))
         if self.spec.weights == "hub":
             self.watcher.fetching(self.spec.backbone or method_info(self.spec.method).backbone)
-        known = option_names(method_info(self.spec.method).options)
-        of_recipe = {k: v for k, v in self.recipe.method.items() if k in known}
+        known = {*option_names(method_info(self.spec.method).options), *OF_BACKBONE}
+        settings: dict[str, Any] = {k: v for k, v in self.recipe.method.items() if k in known}
+        if self.recipe.grad_checkpointing:
+            settings.pop("thin_blank", None)
+        settings |= self.settings
         return create_method(
-            self.spec.method,
-            self.spec.backbone,
-            weights_of(self.spec.weights),
-            **{**of_recipe, **self.settings},
+            self.spec.method, self.spec.backbone, weights_of(self.spec.weights), **settings
         )
 
     def _start_from(self, checkpoint: Path) -> Method:

@@ -14,7 +14,21 @@ if TYPE_CHECKING:
     from arnet.recipes import Recipe
 
 PROTOCOLS = ("fixed", "validation", "best-on-test")
-OF_BACKBONE: Mapping[str, Callable[[str], int | float]] = {"image_size": int, "drop_path": float}
+
+
+def _yes_or_no(text: str) -> bool:
+    from arnet.options import YES_OR_NO
+
+    if text.lower() not in YES_OR_NO:
+        raise ValueError(text)
+    return YES_OR_NO[text.lower()]
+
+
+OF_BACKBONE: Mapping[str, Callable[[str], int | float]] = {
+    "image_size": int,
+    "drop_path": float,
+    "thin_blank": _yes_or_no,
+}
 """Settings of the backbone, beside those of the method."""
 
 
