@@ -1,9 +1,10 @@
-"""Write the results of the benchmarks into `docs/speed.md`, between its markers."""
+"""Write the results of the benchmarks into the pages of `docs/`, between their markers."""
 
 from __future__ import annotations
 
 import json
 import re
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from tests.planted import KINDS
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "speed.md"
+PAGES = [ROOT / "docs" / "speed.md", ROOT / "docs" / "results.md"]
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
 
@@ -86,7 +87,75 @@ def lookalikes() -> str:
     return table(("", "images", "recall", "precision", *KINDS), rows)
 
 
+def recipe() -> str:
+    """Return the table of `recipe.py`: every variant beside the recipe itself."""
+    runs: dict[str, list[Row]] = {}
+    for line in (RESULTS / "recipe.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        runs.setdefault(row["variant"], []).append(row)
+    rows = []
+    for variant, found in runs.items():
+        mean = {
+            key: statistics.fmean(row[key] for row in found)
+            for key in ("acc@1", "acc@5", "acc@10", "mrr", "seconds")
+        }
+        changes = found[0]["settings"].items()
+        rows.append(
+            [
+                f"{variant}" + "".join(f" `{k}={_text(v)}`" for k, v in changes),
+                f"{found[0]['epochs']}",
+                f"{len(found)}",
+                *(f"{mean[key]:.1f}" for key in ("acc@1", "acc@5", "acc@10", "mrr")),
+                f"{mean['seconds'] / 60:.1f}",
+            ]
+        )
+    return table(("", "epochs", "seeds", "@1", "@5", "@10", "MRR", "minutes"), rows)
+
+
+def _text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value).lower()
+
+
+def baselines() -> str:
+    """Return the table of the run folders' `result.json` under `results/baselines/`."""
+    rows = []
+    for path in sorted((RESULTS / "baselines").glob("*.json")):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        low, high = told["acc@1_ci95"]
+        spread = "" if told["acc@1_sd"] is None else f" ± {told['acc@1_sd']:.2f}"
+        minutes = statistics.fmean(run["train_seconds"] for run in told["runs"]) / 60
+        rows.append(
+            [
+                f"`{_command(told)}`",
+                f"{told['acc@1']:.2f}{spread}",
+                f"{told['acc@5']:.2f}",
+                f"{told['acc@10']:.2f}",
+                f"{low:.1f} to {high:.1f}",
+                str(told["n_queries"]),
+                f"{minutes:.0f}",
+                f"{told['environment']['device']}, {told['environment']['precision']}",
+            ]
+        )
+    head = ("", "@1", "@5", "@10", "95 %", "n", "minutes a seed", "on")
+    return table(head, rows)
+
+
+def _command(told: Row) -> str:
+    """Return what was typed for a result."""
+    runs = told["runs"]
+    words = [
+        f"baseline {told['dataset']['name']} --model {told['method']}",
+        f"--backbone {told['backbone']} --weights {told['weights']}",
+        f"--recipe {told['recipe']} --epochs {runs[0]['epochs']}",
+        f"--protocol {told['protocol']} --seeds {','.join(str(run['seed']) for run in runs)}",
+        *(f"--set {key}={value}" for key, value in told["settings"].items()),
+    ]
+    return " ".join(words)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "recipe": recipe,
+    "baselines": baselines,
     "duplicates": duplicates,
     "hash-search": hash_search,
     "lookalikes": lookalikes,
@@ -97,8 +166,9 @@ def filled(page: str) -> str:
     """Return a page with every table between its markers made anew."""
     for name, make in TABLES.items():
         start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
-        page = pattern.sub(lambda _: f"{start}\n\n{make()}\n\n{end}", page)  # noqa: B023
+        if start in page:
+            pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
+            page = pattern.sub(lambda _: f"{start}\n\n{make()}\n\n{end}", page)  # noqa: B023
     return page
 
 
@@ -107,4 +177,5 @@ def _read(name: str) -> Any:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in PAGES:
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -89,7 +89,7 @@ def test_a_run_folder(garments: Path, tmp_path: Path) -> None:
     with (out / "seed-3" / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert {"loss", "multi", "intra", "inter", "recycling", "lr"} <= set(rows[0])
+    assert {"loss", "multi", "match", "lr", "acc@1", "test_acc@1"} <= set(rows[0])
 
 
 def test_the_saved_network_gives_the_written_numbers(garments: Path, tmp_path: Path) -> None:

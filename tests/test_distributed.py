@@ -23,13 +23,14 @@ from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.learn.bridge import pairs_of
 
 ROOT = Path(__file__).parent.parent
-RECIPE = dataclasses.replace(STRONG, epochs=2, batch_size=7, lr=3e-4, ema=0.9)
+RECIPE = dataclasses.replace(STRONG, epochs=2, batch_size=7, lr=3e-4, ema=0.9, views="affine+A1")
 
 
 def train(root: Path, method: str, out: Path) -> None:
     """Train two epochs, in as many processes as the environment names; the first one saves."""
     torch.manual_seed(0)
-    network = create_method(method, "test_vit", image_size=64, **OPTIONS[method])  # type: ignore[arg-type]
+    name, options = OPTIONS[method]
+    network = create_method(name, "test_vit", image_size=64, **options)  # type: ignore[arg-type]
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -42,9 +43,10 @@ def train(root: Path, method: str, out: Path) -> None:
             save_file({**state, "losses": torch.tensor(losses)}, out)
 
 
-OPTIONS: dict[str, dict[str, object]] = {
-    "arnet-basic": {"learn_temperature": True, "all_positives": True},
-    "arnet-mstr": {"scales": (1, 2), "learn_fusion": True},
+OPTIONS: dict[str, tuple[str, dict[str, object]]] = {
+    "basic": ("arnet-basic", {"learn_temperature": True, "all_positives": True}),
+    "fuse": ("arnet-mstr", {"scales": (1, 2), "learn_fusion": True}),
+    "match": ("arnet-mstr", {"scales": (1, 2), "form": "match", "shared_encoder": True}),
 }
 
 

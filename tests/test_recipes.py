@@ -30,7 +30,7 @@ from clothes_toolkit.learn.bridge import pairs_of
 from clothes_toolkit.learn.session import Watcher
 from clothes_toolkit.learn.spec import BaselineSpec
 
-SHORT = dataclasses.replace(STRONG, epochs=2, batch_size=8, lr=1e-3)
+SHORT = dataclasses.replace(STRONG, epochs=2, batch_size=8, lr=1e-3, views="affine+A1")
 
 
 @pytest.fixture(scope="module")

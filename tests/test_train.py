@@ -27,7 +27,7 @@ from arnet.train import Trainer
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.learn.bridge import open_picture, pairs_of
 
-SHORT = dataclasses.replace(STRONG, epochs=3, batch_size=6, lr=1e-3)
+SHORT = dataclasses.replace(STRONG, epochs=3, batch_size=6, lr=1e-3, views="affine+A1")
 
 
 @pytest.fixture(scope="module")

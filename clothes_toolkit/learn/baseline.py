@@ -48,7 +48,8 @@ def baseline(
         if resume and (out / RESULT).exists():
             _require_same(out, told)
             return _read_result(out)
-        if not resume and partial_folder(out).exists():
+        # Another process finds the folder that the first one has just made.
+        if rank() == 0 and not resume and partial_folder(out).exists():
             raise ToolkitError(
                 f"{partial_folder(out)}: a run that was not finished; go on with --resume, or "
                 "remove it"
