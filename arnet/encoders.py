@@ -49,8 +49,8 @@ class BackboneSpec:
         freeze_bn: batch norm keeps its statistics and its scale.
         image_size: side of the square input; `None` means the backbone's own.
         resample: how images are resized to it, "bicubic" or "bilinear".
-        thin_blank: of the patches without ink only a lattice is looked at, which saves half the
-            time on drawings; plain vision transformers can, others look at all.
+        thin_blank: of the patches without ink only a lattice is looked at, to save time; plain
+            vision transformers can, others look at all.
     """
 
     name: str
