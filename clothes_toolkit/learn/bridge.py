@@ -32,6 +32,7 @@ def network(what: str) -> ModuleType:
         if (error.name or "").partition(".")[0] in (
             "torch",
             "timm",
+            "huggingface_hub",
             "torchvision",
             "safetensors",
             "numpy",
