@@ -153,23 +153,24 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Features:
         """Encode images, float in [0, 1], (B, 3, H, W)."""
-        order = self._by_ink(images)
-        parts = [self._encode(part) for part in self._chunks(images[order])]
+        if not (self.thins and self.chunk):
+            return self._encode_in_chunks(images)
+        # Images with as many patches to look at share a chunk.
+        order = thinned_cells(images, self.grid).sum(dim=1).argsort(stable=True)
         back = order.argsort()
-        return Features(*(torch.cat(kind)[back] for kind in zip(*parts, strict=True)))
+        return Features(*(kind[back] for kind in self._encode_in_chunks(images[order])))
 
     def class_token(self, images: Tensor) -> Tensor:
         """Return the class tokens alone, (B, D): the same values for less work."""
-        if self.last_block is None:
+        last = self.last_block
+        if last is not None:
+            last.only_class_token = True
+        try:
             features: Features = self(images)
             return features.cls
-        self.last_block.only_class_token = True
-        try:
-            order = self._by_ink(images)
-            parts = [self._encode(part).cls for part in self._chunks(images[order])]
-            return torch.cat(parts)[order.argsort()]
         finally:
-            self.last_block.only_class_token = False
+            if last is not None:
+                last.only_class_token = False
 
     def checkpoint_blocks(self) -> None:
         """Compute each block again in the backward pass instead of keeping what is inside.
@@ -190,11 +191,9 @@ class Encoder(nn.Module):
         whole = not self.chunk or self.mixes_the_batch
         return (images,) if whole else torch.split(images, self.chunk)
 
-    def _by_ink(self, images: Tensor) -> Tensor:
-        """Return an order in which images with as many patches to look at share a chunk."""
-        if not (self.thins and self.chunk):
-            return torch.arange(len(images), device=images.device)
-        return thinned_cells(images, self.grid).sum(dim=1).argsort(stable=True)
+    def _encode_in_chunks(self, images: Tensor) -> Features:
+        parts = [self._encode(part) for part in self._chunks(images)]
+        return Features(*(torch.cat(kind) for kind in zip(*parts, strict=True)))
 
     def _encode(self, images: Tensor) -> Features:
         with self._precision(images.device.type):
