@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clothes_toolkit.cli.common import FOLDER, open_dataset, scheme_option
+from clothes_toolkit.cli.common import FOLDER, device_option, open_dataset, scheme_option
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.learn.baseline import baseline
@@ -109,13 +109,7 @@ def _batch_size(_ctx: click.Context, _param: click.Parameter, text: str) -> int 
     show_default=True,
     help="Which epoch is tested: the last, the best on held-out train photos, the best on test.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where it runs.",
-)
+@device_option
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),

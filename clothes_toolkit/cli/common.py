@@ -29,6 +29,13 @@ scheme_option = click.option(
     show_default=True,
     help="How files are named; auto looks.",
 )
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where it runs.",
+)
 jobs_option = click.option(
     "--jobs",
     type=click.IntRange(min=1),

@@ -9,6 +9,7 @@ import click
 from clothes_toolkit.cli.common import (
     FOLDER,
     dataset_argument,
+    device_option,
     format_option,
     open_dataset,
     print_json,
@@ -34,13 +35,7 @@ from clothes_toolkit.learn.result import Q_VALUES
     type=click.Choice(["backbone", "authors"]),
     help="Inputs normalized as the backbone asks, or not at all; the checkpoint's own if left out.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where it runs.",
-)
+@device_option
 @format_option("text", "json")
 @scheme_option
 @debug_option
