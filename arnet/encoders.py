@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
@@ -151,26 +151,35 @@ class Encoder(nn.Module):
         """Whether a batch norm is learning its statistics, so that a batch must stay whole."""
         return self.training and any(isinstance(m, nn.BatchNorm2d) for m in self.modules())
 
-    def forward(self, images: Tensor) -> Features:
-        """Encode images, float in [0, 1], (B, 3, H, W)."""
-        if not (self.thins and self.chunk):
-            return self._encode_in_chunks(images)
-        # Images with as many patches to look at share a chunk.
-        order = thinned_cells(images, self.grid).sum(dim=1).argsort(stable=True)
-        back = order.argsort()
-        return Features(*(kind[back] for kind in self._encode_in_chunks(images[order])))
+    def forward(self, images: Tensor, *, only_class_token: bool = False) -> Features:
+        """Encode images, float in [0, 1], (B, 3, H, W).
 
-    def class_token(self, images: Tensor) -> Tensor:
-        """Return the class tokens alone, (B, D): the same values for less work."""
+        `only_class_token` allows leaving out the patches, (B, 0, D), where that saves work.
+        """
         last = self.last_block
         if last is not None:
-            last.only_class_token = True
+            last.only_class_token = only_class_token
         try:
-            features: Features = self(images)
-            return features.cls
+            if not (self.thins and self.chunk):
+                return self._encode_in_chunks(images)
+            # Images with as many patches to look at share a chunk.
+            order = thinned_cells(images, self.grid).sum(dim=1).argsort(stable=True)
+            back = order.argsort()
+            return Features(*(kind[back] for kind in self._encode_in_chunks(images[order])))
         finally:
             if last is not None:
                 last.only_class_token = False
+
+    def together(
+        self, batches: Sequence[Tensor], *, only_class_token: bool = False
+    ) -> list[Features]:
+        """Encode several batches in one pass, as `forward` would their union."""
+        if not batches:
+            return []
+        found: Features = self(torch.cat(tuple(batches)), only_class_token=only_class_token)
+        sizes = [len(batch) for batch in batches]
+        parts = (torch.split(kind, sizes) for kind in found)
+        return [Features(*part) for part in zip(*parts, strict=True)]
 
     def checkpoint_blocks(self) -> None:
         """Compute each block again in the backward pass instead of keeping what is inside.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,21 @@ def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
     assert set(loss.terms) == set(weights)
     total = sum(weights[name] * term.item() for name, term in loss.terms.items())
     assert loss.total.item() == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_shared_batch_norm_learns_what_it_will_see(name: str) -> None:
+    method = build(name, "test_efficientnet", shared_encoder=True, intra_weight=0.0)
+    for norm in method.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.momentum = 1.0
+    batch = random_batch(method, 8)
+    # Photos far from sketches: statistics of one of them alone would fit the other badly.
+    batch = replace(batch, sketch=1 - 0.1 * batch.sketch, photo=0.1 * batch.photo)
+    with torch.no_grad():
+        learning = method.train().training_loss(batch).total
+        learned = method.eval().training_loss(batch).total
+    assert learned.item() == pytest.approx(learning.item(), rel=0.05)
 
 
 def test_second_views_never_meet_the_other_domain() -> None:

@@ -119,7 +119,7 @@ def test_small_depthwise_convolutions_stay_in_fp32_on_a_cpu(images: PairImages) 
     Trainer(method, images, SHORT, precision="bf16")
     (encoder, _) = (m for m in method.modules() if isinstance(m, Encoder))
     with torch.autocast("cpu", torch.bfloat16):
-        assert encoder.class_token(torch.rand(1, 3, 64, 64)).dtype == torch.float32
+        assert encoder(torch.rand(1, 3, 64, 64), only_class_token=True).cls.dtype == torch.float32
 
 
 def test_a_batch_larger_than_the_set_is_refused(images: PairImages) -> None:

@@ -7,7 +7,7 @@ Alignment and Multi-Scale Token Recycling", AAAI 2025, arXiv 2406.11551.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arnet.encoders import Encoder
+from arnet.encoders import Encoder, Features
 from arnet.errors import ArnetError
 from arnet.losses import info_nce, nt_xent, recycling
 from arnet.matching import TokenMatching, match
@@ -117,39 +117,34 @@ class Branch(nn.Module):
         nn.init.orthogonal_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def project(self, images: Tensor, side: str) -> Projected:
-        """Project images, float in [0, 1], (B, 3, H, W); `side` is "sketch" or "photo"."""
+    @property
+    def uses_tokens(self) -> bool:
+        """Whether more than the class token is looked at."""
+        return self.mstr is not None or self.matching is not None
+
+    def encode(self, images: Tensor) -> Features:
+        """Encode images, float in [0, 1], (B, 3, H, W), as far as `project` needs it."""
+        features: Features = self.encoder(images, only_class_token=not self.uses_tokens)
+        return features
+
+    def project(self, features: Features, images: Tensor, side: str) -> Projected:
+        """Project what `encode` made of images; `side` is "sketch" or "photo"."""
+        cls, patches = features
         if self.mstr is not None:
-            cls, patches = self.encoder(images)
             vector, tokens = self.mstr(patches)
             fused = cls + self.fusion_weight * (vector - cls)
             return Projected(cls, self.head(fused), recycled=tokens)
         if self.matching is not None:
-            cls, patches = self.encoder(images)
             is_sketch = side == "sketch"
             tokens = (
                 self.matching.sketch(patches, images) if is_sketch else self.matching.photo(patches)
             )
             return Projected(cls, self.head(cls), matched=tokens)
-        cls = self.encoder.class_token(images)
         return Projected(cls, self.head(cls))
-
-    def project_views(
-        self, images: Tensor, views: Tensor | None, side: str
-    ) -> tuple[Projected, Tensor | None]:
-        """Project anchors, and return the class tokens of their second views, if there are any."""
-        if views is None:
-            return self.project(images, side), None
-        uses_tokens = self.mstr is not None or self.matching is not None
-        if uses_tokens or self.encoder.mixes_the_batch:
-            return self.project(images, side), self.encoder.class_token(views)
-        both = self.encoder.class_token(torch.cat([images, views]))
-        cls, seen = torch.split(both, len(images))
-        return Projected(cls, self.head(cls)), seen
 
     def embed(self, images: Tensor, side: str) -> Tensor:
         """Embed images as unit vectors (B, E), followed by the tokens to match, if any."""
-        found = self.project(images, side)
+        found = self.project(self.encode(images), images, side)
         vector = F.normalize(found.embedding.float(), dim=-1)
         return vector if found.matched is None else torch.cat([vector, found.matched.flatten(1)], 1)
 
@@ -195,19 +190,16 @@ class ARNet(Method):
 
         The intra term needs second views; without them, or with weight 0, it is left out.
         """
-        ids, with_views = gather(batch.photo_id), self.options.intra_weight > 0
-        sketch, sketch_view = self.sketch_branch.project_views(
-            batch.sketch, batch.sketch_view if with_views else None, "sketch"
-        )
-        photo, photo_view = self.photo_branch.project_views(
-            batch.photo, batch.photo_view if with_views else None, "photo"
-        )
+        ids = gather(batch.photo_id)
+        features, seen = self._encode(batch)
+        sketch = self.sketch_branch.project(features["sketch"], batch.sketch, "sketch")
+        photo = self.photo_branch.project(features["photo"], batch.photo, "photo")
         cls = {"sketch": gather(sketch.cls), "photo": gather(photo.cls)}
         terms = {"multi": self._across(gather(sketch.embedding), gather(photo.embedding), ids)}
-        if sketch_view is not None and photo_view is not None:
-            views = {"sketch": gather(sketch_view), "photo": gather(photo_view)}
+        if seen:
             terms["intra"] = sum_of(
-                nt_xent(views[side], cls[side], ids, self.temperature) for side in views
+                nt_xent(gather(view), cls[side], ids, self.temperature)
+                for side, view in seen.items()
             )
         if self.options.inter_weight:
             terms["inter"] = self._across(cls["sketch"], cls["photo"], ids)
@@ -218,6 +210,45 @@ class ARNet(Method):
             terms |= self._recycling((sketch, photo), gather)
         weights = {name: getattr(self.options, f"{name}_weight") for name in terms}
         return Loss(sum_of(weights[name] * term for name, term in terms.items()), terms)
+
+    def _encode(self, batch: Batch) -> tuple[dict[str, Features], dict[str, Tensor]]:
+        """Encode the anchors, and the class tokens of the second views that the loss looks at."""
+        images = {"sketch": [batch.sketch], "photo": [batch.photo]}
+        if self.options.intra_weight and batch.sketch_view is not None:
+            images["sketch"].append(batch.sketch_view)
+        if self.options.intra_weight and batch.photo_view is not None:
+            images["photo"].append(batch.photo_view)
+        branch = self.sketch_branch
+        if branch.uses_tokens or branch.encoder.mixes_the_batch:
+            # Of views no tokens are needed, and a batch norm must not take them for anchors.
+            anchors = {side: some[:1] for side, some in images.items()}
+            views = {side: some[1:] for side, some in images.items()}
+            first = self._one_pass(anchors, only_class_token=not branch.uses_tokens)
+            second = self._one_pass(views, only_class_token=True)
+            found = {side: first[side] + second[side] for side in images}
+        else:
+            found = self._one_pass(images, only_class_token=True)
+        seen = {side: some[1].cls for side, some in found.items() if len(some) > 1}
+        return {side: some[0] for side, some in found.items()}, seen
+
+    def _one_pass(
+        self, images: Mapping[str, list[Tensor]], *, only_class_token: bool
+    ) -> dict[str, list[Features]]:
+        """Encode batches of either side, each encoder's in one pass.
+
+        A batch norm of a shared encoder thus learns from sketches and photos together, as it will
+        see them when it embeds either.
+        """
+        sketches, photos = images["sketch"], images["photo"]
+        encoder = self.sketch_branch.encoder
+        if self._photo_branch is None:
+            found = encoder.together([*sketches, *photos], only_class_token=only_class_token)
+            return {"sketch": found[: len(sketches)], "photo": found[len(sketches) :]}
+        other = self._photo_branch.encoder
+        return {
+            "sketch": encoder.together(sketches, only_class_token=only_class_token),
+            "photo": other.together(photos, only_class_token=only_class_token),
+        }
 
     def _across(self, sketches: Tensor, photos: Tensor, ids: Tensor) -> Tensor:
         options = self.options
