@@ -82,7 +82,7 @@ class Trainer:
         self.method, self.images, self.recipe = method, images.to(self.device), recipe
         self.seed, self.precision = seed, precision
         self.epoch = 0
-        self.batches_per_epoch = math.ceil(len(images) / recipe.batch_size)
+        self.batches_per_epoch = count_batches(len(images), recipe.batch_size)
         self.optimizer = make_optimizer(method, recipe)
         self.average = ModelEmaV3(method, decay=recipe.ema, use_warmup=True) if recipe.ema else None
         self.anchor, self.second = parse_views(recipe.views)
@@ -113,7 +113,6 @@ class Trainer:
         views = self._draw_views()
         sums: dict[str, Tensor] = {}
         start = time.perf_counter()
-        # Nearly equal chunks: a last batch of one pair would have nothing to contrast.
         chunks = order.to(self.device).tensor_split(self.batches_per_epoch)
         for step, chosen in enumerate(chunks, 1):
             done = (self.epoch - 1) * self.batches_per_epoch + step
@@ -234,6 +233,15 @@ class Trainer:
 
     def _generator(self, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(self._seed(purpose))
+
+
+def count_batches(pairs: int, size: int) -> int:
+    """Return how many batches of nearly the same size, none above `size`, an epoch is divided into.
+
+    A batch of one pair would have nothing to contrast; where batches of two leave one pair over, it
+    makes a batch of three.
+    """
+    return min(math.ceil(pairs / size), max(pairs // 2, 1))
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

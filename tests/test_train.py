@@ -23,7 +23,7 @@ from arnet.optimizers import lr_share
 from arnet.options import with_options
 from arnet.recipes import PUBLISHED, STRONG, Recipe, get_recipe
 from arnet.registry import create_method
-from arnet.train import Trainer
+from arnet.train import Trainer, count_batches
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.learn.bridge import open_picture, pairs_of
 
@@ -125,6 +125,14 @@ def test_small_depthwise_convolutions_stay_in_fp32_on_a_cpu(images: PairImages) 
 def test_a_batch_larger_than_the_set_is_refused(images: PairImages) -> None:
     with pytest.raises(ArnetError, match=r"larger than the \d+ training pairs; use --batch-size"):
         trainer(images, recipe=dataclasses.replace(SHORT, batch_size=1000))
+
+
+@given(st.integers(2, 2000), st.integers(2, 200))
+def test_every_pair_is_contrasted_with_another(pairs: int, size: int) -> None:
+    sizes = [len(batch) for batch in torch.arange(pairs).tensor_split(count_batches(pairs, size))]
+    assert min(sizes) >= 2
+    assert max(sizes) <= (size if pairs % 2 == 0 or size > 2 else 3)
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_a_diverged_loss_stops_with_what_to_change(images: PairImages) -> None:
