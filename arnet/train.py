@@ -16,7 +16,7 @@ from torch import Tensor
 from arnet.augment import Drawn, draw, parse_views, transform
 from arnet.data import PairImages
 from arnet.device import autocast, free_memory, is_out_of_memory, prepare
-from arnet.distributed import average_gradients, gather_rows, share_of, shares
+from arnet.distributed import average_gradients, gather_rows, rank, share_of, shares
 from arnet.errors import ArnetError, BatchTooLargeError, TrainingDivergedError
 from arnet.methods.base import Batch, Loss, Method
 from arnet.optimizers import lr_share, make_optimizer
@@ -85,7 +85,8 @@ class Trainer:
         self.batches_per_epoch = count_batches(len(images), recipe.batch_size)
         self.optimizer = make_optimizer(method, recipe)
         self.average = ModelEmaV3(method, decay=recipe.ema, use_warmup=True) if recipe.ema else None
-        self.anchor, self.second = parse_views(recipe.views)
+        self.anchor, second = parse_views(recipe.views)
+        self.second = second if method.looks_at_second_views else None
 
     @property
     def trained(self) -> Method:
@@ -108,7 +109,7 @@ class Trainer:
         """
         self.epoch += 1
         self.method.train()
-        torch.manual_seed(self._seed("dropout"))
+        torch.manual_seed(self._seed(f"dropout {rank()}"))
         order = torch.randperm(len(self.images), generator=self._generator("order"))
         views = self._draw_views()
         sums: dict[str, Tensor] = {}

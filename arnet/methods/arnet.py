@@ -179,6 +179,11 @@ class ARNet(Method):
         return self._photo_branch or self.sketch_branch
 
     @property
+    def looks_at_second_views(self) -> bool:
+        """Whether there is an intra term."""
+        return self.options.intra_weight > 0
+
+    @property
     def temperature(self) -> float | Tensor:
         """What divides the cosine similarities; a learned one stays above a hundredth."""
         if self.log_temperature is None:
@@ -214,9 +219,9 @@ class ARNet(Method):
     def _encode(self, batch: Batch) -> tuple[dict[str, Features], dict[str, Tensor]]:
         """Encode the anchors, and the class tokens of the second views that the loss looks at."""
         images = {"sketch": [batch.sketch], "photo": [batch.photo]}
-        if self.options.intra_weight and batch.sketch_view is not None:
+        if self.looks_at_second_views and batch.sketch_view is not None:
             images["sketch"].append(batch.sketch_view)
-        if self.options.intra_weight and batch.photo_view is not None:
+        if self.looks_at_second_views and batch.photo_view is not None:
             images["photo"].append(batch.photo_view)
         branch = self.sketch_branch
         if branch.uses_tokens or branch.encoder.mixes_the_batch:

@@ -76,6 +76,11 @@ class Method(
         how: str = self.config["backbone"].get("resample", "bicubic")
         return how
 
+    @property
+    def looks_at_second_views(self) -> bool:
+        """Whether its loss has a term for second views, so that they are worth making."""
+        return True
+
     def similarity(self, sketches: Tensor, photos: Tensor) -> Tensor:
         """Return how well photos fit sketches, (S, P), from what `embed_*` gave of them.
 

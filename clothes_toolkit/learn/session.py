@@ -175,6 +175,8 @@ class Session:
                 if asks_for_batch(self.spec) or not error.fits:
                     raise
                 self.watcher.smaller_batch(error.size, error.fits)
+                # The network that did not fit has to go before the next one is made.
+                del trainer
                 method, progress = None, Progress()
                 recipe = replace(recipe, batch_size=error.fits)
         # No process may still read what the first one now replaces.
