@@ -1,8 +1,8 @@
-"""Token matching: how well the tokens of a sketch find their like in a photo.
+"""Token matching: how well the tokens of a sketch and of a photo find their like in each other.
 
 A class token says in one vector what a whole drawing shows. Here every token that holds ink looks
-for the most similar token of the photo, wherever that lies, and the mean over the tokens says how
-much of the drawing was found.
+for the most similar token of the photo, wherever that lies, and those of the photo look for theirs
+in the drawing; the means say how much of either was found.
 
 Source: late interaction as in ColBERT (Khattab and Zaharia, 2020), on the tokens that ARNet's
 recycling pools at several scales; comparing local features of sketch and photo follows DLI-Net
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from arnet.ink import BLANK, Grid, ink_of
 from arnet.mstr import pool_tokens, require_scales
 
-QUERIES_AT_A_TIME = 32
+AT_A_TIME = 32
 
 
 class TokenMatching(nn.Module):
@@ -51,27 +51,35 @@ class TokenMatching(nn.Module):
         nn.init.orthogonal_(self.project.weight)
         nn.init.zeros_(self.project.bias)
 
-    def photo(self, patches: Tensor) -> Tensor:
-        """Return all tokens of photos, unit vectors, (B, T, W), from patch tokens (B, N, D)."""
-        tokens = [pool_tokens(patches, self.grid, scale) for scale in self.scales]
-        return F.normalize(self.project(torch.cat(tokens, dim=1)).float(), dim=-1)
-
     def sketch(self, patches: Tensor, images: Tensor) -> Tensor:
-        """Return the tokens of sketches that hold ink.
+        """Return the tokens of sketches, at most `budget` at each scale; see `tokens`."""
+        return self.tokens(patches, images, self.budget)
+
+    def photo(self, patches: Tensor, images: Tensor) -> Tensor:
+        """Return all tokens of photos; see `tokens`."""
+        return self.tokens(patches, images, patches.shape[1])
+
+    def tokens(self, patches: Tensor, images: Tensor, budget: int) -> Tensor:
+        """Return comparable tokens; their direction says what they show, their length how much.
+
+        What blank paper or a white background has to say is left out: a vision transformer keeps
+        there what it knows of the whole image.
 
         Args:
             patches: patch tokens, (B, N, D).
             images: what they are of, float in [0, 1], (B, 3, H, W).
+            budget: tokens of an image at each scale, those with the most ink.
 
         Returns:
-            (B, T, W); the lengths of an image's tokens sum to 1, those without ink have length 0.
+            float32, (B, T, W); the lengths of an image's tokens sum to 1, those without ink have
+            length 0.
         """
         ink = torch.unflatten(ink_of(images, self.grid), 1, self.grid)
         parts = []
         for scale in self.scales:
             tokens = pool_tokens(patches, self.grid, scale)
             amount = F.max_pool2d(ink[:, None], scale, ceil_mode=True).flatten(1)
-            kept = amount.topk(min(self.budget, amount.shape[1]), dim=1)
+            kept = amount.topk(min(budget, amount.shape[1]), dim=1)
             tokens = tokens.gather(1, kept.indices[..., None].expand(-1, -1, tokens.shape[2]))
             unit = F.normalize(self.project(tokens).float(), dim=-1)
             inked = (kept.values > BLANK).float()
@@ -81,21 +89,27 @@ class TokenMatching(nn.Module):
 
 
 def match(sketches: Tensor, photos: Tensor) -> Tensor:
-    """Return how much of each sketch is found in each photo.
+    """Return how much of each sketch is found in each photo, and of each photo in each sketch.
 
     Args:
-        sketches: (S, T, W), see `TokenMatching.sketch`.
-        photos: (P, U, W), see `TokenMatching.photo`.
+        sketches: (S, T, W), see `TokenMatching.tokens`.
+        photos: (P, U, W), likewise.
 
     Returns:
-        (S, P): the mean over a sketch's inked tokens of the highest cosine similarity with a token
-        of the photo, in [-1, 1].
+        (S, P), in [0, 1]: of each token the highest cosine similarity with a token of the other
+        side, or 0; the mean over each side, weighted by length; the mean of both sides.
     """
+    sketch_weights, photo_weights = (side.float().norm(dim=-1) for side in (sketches, photos))
+    sketch_units, photo_units = (F.normalize(side.float(), dim=-1) for side in (sketches, photos))
     rows = []
-    for some in torch.split(sketches, QUERIES_AT_A_TIME):
+    for units, weights in zip(
+        torch.split(sketch_units, AT_A_TIME), torch.split(sketch_weights, AT_A_TIME), strict=True
+    ):
         # Half precision would blur what a low temperature then looks at.
         with torch.autocast(sketches.device.type, enabled=False):
-            similarity = torch.einsum("stw,puw->sptu", some.float(), photos.float())
+            similarity = torch.einsum("stw,puw->sptu", units, photo_units)
         # For its gradient a maximum keeps the place, not all that it was taken from.
-        rows.append(similarity.max(dim=3).values.sum(dim=2))
+        there = (similarity.max(dim=3).values.clamp(min=0) * weights[:, None]).sum(dim=2)
+        back = (similarity.max(dim=2).values.clamp(min=0) * photo_weights).sum(dim=2)
+        rows.append((there + back) / 2)
     return torch.cat(rows)

@@ -69,7 +69,7 @@ PUBLISHED = Recipe(
 
 STRONG = Recipe(
     "strong",
-    epochs=8,
+    epochs=5,
     batch_size=48,
     optimizer="adamw",
     lr=1e-4,

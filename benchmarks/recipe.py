@@ -38,6 +38,10 @@ VARIANTS: dict[str, tuple[str, Mapping[str, object]]] = {
     "no tokens (arnet-basic)": ("arnet-basic", {}),
     "published token recycling": ("arnet-mstr", {"form": "fuse", "fusion_weight": 0.1,
                                                  "scales": (1, 2, 7)}),
+    "match temperature 0.025": ("arnet-mstr", {"match_temperature": 0.025}),
+    "match temperature 0.05": ("arnet-mstr", {"match_temperature": 0.05}),
+    "tokens of width 192": ("arnet-mstr", {"match_width": 192}),
+    "8 epochs": ("arnet-mstr", {"epochs": 8}),
     "tokens of two scales": ("arnet-mstr", {"scales": (1, 2)}),
     "tokens alone": ("arnet-mstr", {"fusion_weight": 1.0}),
     "two encoders": ("arnet-mstr", {"shared_encoder": False}),
@@ -127,7 +131,8 @@ def main() -> None:
     known = {(row["variant"], row["seed"], row["epochs"]) for row in map(json.loads, lines)}
     for seed in range(arguments.seeds):
         for name in arguments.only or VARIANTS:
-            if (name, seed, arguments.epochs or STRONG.epochs) in known:
+            of_variant = VARIANTS[name][1].get("epochs", STRONG.epochs)
+            if (name, seed, arguments.epochs or of_variant) in known:
                 continue
             row = measure(name, seed, arguments.epochs, images, data)
             with arguments.log.open("a") as log:

@@ -38,7 +38,7 @@ class ARNetOptions:
         within: sketches contrast with sketches and photos with photos, too, in cross-modal terms.
         mstr: whether patch tokens are recycled.
         form: how: "fuse" as published (one vector of all tokens is mixed into the class token), or
-            "match" (sketch tokens look for their like in the photo, see `arnet.matching`).
+            "match" (tokens of sketch and photo look for their like, see `arnet.matching`).
         scales: of the tokens that are recycled.
         fusion_weight: share of what is recycled, in the fused token or in the similarity;
             `learn_fusion` starts from it (form "fuse" only), and 0 is the control.
@@ -59,7 +59,7 @@ class ARNetOptions:
     fusion_weight: float = 0.1
     learn_fusion: bool = False
     match_width: int = 64
-    match_temperature: float = 0.05
+    match_temperature: float = 0.0125
     multi_weight: float = 1.0
     intra_weight: float = 1.0
     inter_weight: float = 1.0
@@ -135,10 +135,8 @@ class Branch(nn.Module):
             fused = cls + self.fusion_weight * (vector - cls)
             return Projected(cls, self.head(fused), recycled=tokens)
         if self.matching is not None:
-            is_sketch = side == "sketch"
-            tokens = (
-                self.matching.sketch(patches, images) if is_sketch else self.matching.photo(patches)
-            )
+            of_side = self.matching.sketch if side == "sketch" else self.matching.photo
+            tokens = of_side(patches, images)
             return Projected(cls, self.head(cls), matched=tokens)
         return Projected(cls, self.head(cls))
 
@@ -159,8 +157,8 @@ class ARNet(Method):
 
     L = l_multi + l_intra + l_inter (+ l_recyc): head embeddings across domains; class tokens of
     anchor and second view within each domain; class tokens across domains, anchors only. Form
-    "match" of MSTR has l_match, over how much of each sketch is found in each photo, instead of
-    l_recyc.
+    "match" of MSTR has l_match, over how much of each sketch and photo is found in the other,
+    instead of l_recyc.
     """
 
     def __init__(self, encoder: Encoder, options: ARNetOptions) -> None:
@@ -280,11 +278,16 @@ class ARNet(Method):
         return self.photo_branch.embed(images, "photo")
 
     def similarity(self, sketches: Tensor, photos: Tensor) -> Tensor:
-        """Return the cosine similarity, in form "match" mixed with how much was found."""
+        """Return the cosine similarity.
+
+        In form "match" it is mixed with how much was found, each in units of its temperature, in
+        which the loss compared them.
+        """
         matching, width = self.sketch_branch.matching, self.options.embedding_dim
         whole = sketches[:, :width] @ photos[:, :width].T
         if matching is None or not self.options.fusion_weight:
             return whole
         shape = (-1, self.options.match_width)
         tokens = [torch.unflatten(side[:, width:], 1, shape) for side in (sketches, photos)]
-        return torch.lerp(whole, match(tokens[0], tokens[1]), self.options.fusion_weight)
+        found = match(tokens[0], tokens[1]) / self.options.match_temperature
+        return torch.lerp(whole / self.temperature, found, self.options.fusion_weight)
