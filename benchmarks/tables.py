@@ -89,12 +89,13 @@ def lookalikes() -> str:
 
 def recipe() -> str:
     """Return the table of `recipe.py`: every variant beside the recipe itself."""
-    runs: dict[str, list[Row]] = {}
+    runs: dict[tuple[str, str, int], list[Row]] = {}
     for line in (RESULTS / "recipe.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        runs.setdefault(row["variant"], []).append(row)
+        key = (row["variant"], json.dumps(row["settings"]), row["epochs"])
+        runs.setdefault(key, []).append(row)
     rows = []
-    for variant, found in runs.items():
+    for (variant, _, epochs), found in runs.items():
         mean = {
             key: None
             if any(row[key] is None for row in found)
@@ -105,7 +106,7 @@ def recipe() -> str:
         rows.append(
             [
                 f"{variant}" + "".join(f" `{k}={_text(v)}`" for k, v in changes),
-                f"{found[0]['epochs']}",
+                f"{epochs}",
                 f"{len(found)}",
                 *(
                     "" if value is None else f"{value:.1f}"
