@@ -43,11 +43,13 @@ def train(root: Path, method: str, out: Path) -> None:
             save_file({**state, "losses": torch.tensor(losses)}, out)
 
 
+# A temperature divides rounding, too, which Adam blows up in weights whose gradient is near 0.
 OPTIONS: dict[str, tuple[str, dict[str, object]]] = {
     "basic": ("arnet-basic", {"learn_temperature": True, "all_positives": True}),
     "fuse": ("arnet-mstr", {"scales": (1, 2), "learn_fusion": True}),
-    "match": ("arnet-mstr", {"scales": (1, 2), "form": "match", "shared_encoder": True}),
-}
+    "match": ("arnet-mstr", {"scales": (1, 2), "form": "match", "shared_encoder": True,
+                             "match_temperature": 0.05}),
+}  # fmt: skip
 
 
 def start(command: list[str], processes: int, **more: str) -> list[subprocess.Popen[str]]:
@@ -106,9 +108,7 @@ def test_two_processes_equal_one(method: str, garments: Path, tmp_path: Path) ->
             query, key, value = difference.chunk(3)
             assert key.max() < RECIPE.lr
             difference = torch.cat([query, value])
-        # So it does with the odd weight whose gradients cancel: one in ten thousand may be such.
-        assert (difference >= 1e-5).sum() <= difference.numel() // 10_000, name
-        assert difference.max() < RECIPE.lr, name
+        assert difference.max() < 1e-5, name
 
 
 def test_a_baseline_by_two_processes_writes_once(garments: Path, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_method_ranks_as_it_says(name: str) -> None:
         for i, query in enumerate(queries):
             for j, photo in enumerate(gallery):
                 alone = method.similarity(query[None], photo[None])
-                assert torch.allclose(alone, together[i, j], rtol=1e-4, atol=1e-5)
+                assert torch.allclose(alone, together[i, j], atol=1e-5)
         cosine = queries[:, :512] @ gallery[:, :512].T
         assert torch.allclose(together, cosine, atol=1e-6) == ("match" not in name)
 

@@ -217,10 +217,9 @@ class ARNet(Method):
     def _encode(self, batch: Batch) -> tuple[dict[str, Features], dict[str, Tensor]]:
         """Encode the anchors, and the class tokens of the second views that the loss looks at."""
         images = {"sketch": [batch.sketch], "photo": [batch.photo]}
-        if self.looks_at_second_views and batch.sketch_view is not None:
-            images["sketch"].append(batch.sketch_view)
-        if self.looks_at_second_views and batch.photo_view is not None:
-            images["photo"].append(batch.photo_view)
+        for side, view in (("sketch", batch.sketch_view), ("photo", batch.photo_view)):
+            if self.looks_at_second_views and view is not None:
+                images[side].append(view)
         branch = self.sketch_branch
         if branch.uses_tokens or branch.encoder.mixes_the_batch:
             # Of views no tokens are needed, and a batch norm must not take them for anchors.
@@ -280,14 +279,15 @@ class ARNet(Method):
     def similarity(self, sketches: Tensor, photos: Tensor) -> Tensor:
         """Return the cosine similarity.
 
-        In form "match" it is mixed with how much was found, each in units of its temperature, in
-        which the loss compared them.
+        In form "match" it is mixed with how much was found, in [-1, 1]: `fusion_weight` is the
+        share of what was found when each is in units of its temperature, as the loss compared them.
         """
-        matching, width = self.sketch_branch.matching, self.options.embedding_dim
+        options, width = self.options, self.options.embedding_dim
         whole = sketches[:, :width] @ photos[:, :width].T
-        if matching is None or not self.options.fusion_weight:
+        if self.sketch_branch.matching is None or not options.fusion_weight:
             return whole
-        shape = (-1, self.options.match_width)
+        shape = (-1, options.match_width)
         tokens = [torch.unflatten(side[:, width:], 1, shape) for side in (sketches, photos)]
-        found = match(tokens[0], tokens[1]) / self.options.match_temperature
-        return torch.lerp(whole / self.temperature, found, self.options.fusion_weight)
+        found = options.fusion_weight / options.match_temperature
+        rest = (1 - options.fusion_weight) / self.temperature
+        return torch.lerp(whole, match(tokens[0], tokens[1]), found / (found + rest))
