@@ -62,6 +62,12 @@ class PairImages:
     def __len__(self) -> int:
         return len(self.sketches)
 
+    def of_photos(self, chosen: Tensor) -> PairImages:
+        """Return the pairs of some photos; `chosen` is bool, (P,)."""
+        pairs = chosen[self.photo_of]
+        place = chosen.cumsum(0) - 1
+        return PairImages(self.sketches[pairs], self.photos[chosen], place[self.photo_of[pairs]])
+
     def to(self, device: torch.device) -> PairImages:
         """Return the same pairs on `device`."""
         return PairImages(

@@ -237,12 +237,12 @@ class Trainer:
 
 
 def count_batches(pairs: int, size: int) -> int:
-    """Return how many batches of nearly the same size, none above `size`, an epoch is divided into.
+    """Return how many batches of nearly the same size two or more pairs are divided into.
 
-    A batch of one pair would have nothing to contrast; where batches of two leave one pair over, it
-    makes a batch of three.
+    None is above `size`, and none has one pair alone, which would have nothing to contrast: where
+    batches of two leave one pair over, it makes a batch of three.
     """
-    return min(math.ceil(pairs / size), max(pairs // 2, 1))
+    return min(math.ceil(pairs / size), pairs // 2)
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -67,14 +67,7 @@ def hold_out(images: PairImages) -> tuple[PairImages, PairImages]:
     )
     held = torch.zeros(len(images.photos), dtype=torch.bool)
     held[order[:HELD_OUT]] = True
-    parts = []
-    for photos in (~held, held):
-        mine = photos[images.photo_of]
-        place = photos.cumsum(0) - 1
-        parts.append(
-            PairImages(images.sketches[mine], images.photos[photos], place[images.photo_of[mine]])
-        )
-    return parts[0], parts[1]
+    return images.of_photos(~held), images.of_photos(held)
 
 
 def measure(

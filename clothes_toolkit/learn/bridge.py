@@ -111,22 +111,13 @@ def hold_out(images: PairImages, seed: int) -> tuple[PairImages, PairImages]:
     """
     import torch
 
-    from arnet.data import PairImages
-
     count = len(images.photos)
-    held = round(HELD_OUT_SHARE * count)
     drawn = torch.zeros(count, dtype=torch.bool)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    drawn[order[:held]] = True
-    parts = []
-    for photos in (~drawn, drawn):
-        mine = photos[images.photo_of]
-        if not mine.any():
-            raise ToolkitError(
-                f"{count} train photos are too few for --protocol validation; use --protocol fixed"
-            )
-        place = photos.cumsum(0) - 1
-        parts.append(
-            PairImages(images.sketches[mine], images.photos[photos], place[images.photo_of[mine]])
+    drawn[order[: round(HELD_OUT_SHARE * count)]] = True
+    parts = images.of_photos(~drawn), images.of_photos(drawn)
+    if not all(len(part) for part in parts):
+        raise ToolkitError(
+            f"{count} train photos are too few for --protocol validation; use --protocol fixed"
         )
-    return parts[0], parts[1]
+    return parts
