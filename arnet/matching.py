@@ -21,6 +21,8 @@ from arnet.ink import BLANK, Grid, ink_of
 from arnet.mstr import pool_tokens, require_scales
 
 AT_A_TIME = 32
+FEW = 96
+"""Tokens of a sketch that are few enough to compare all."""
 
 
 class TokenMatching(nn.Module):
@@ -31,7 +33,8 @@ class TokenMatching(nn.Module):
         grid: rows and columns of the patch tokens.
         scales: side of the square of tokens that becomes one, per scale, ascending.
         width: of the compared tokens.
-        budget: tokens of a sketch that are compared at each scale, those with the most ink.
+        budget: tokens of a sketch that are compared at each scale, those with the most ink; if left
+            out, half of the grid, or `FEW` of a small one.
 
     Raises `ArnetError` where the grid is smaller than the coarsest scale.
     """
@@ -42,11 +45,12 @@ class TokenMatching(nn.Module):
         grid: Grid,
         scales: Sequence[int] = (1,),
         width: int = 64,
-        budget: int = 96,
+        budget: int | None = None,
     ) -> None:
         super().__init__()
         require_scales(grid, scales)
-        self.grid, self.scales, self.budget = grid, tuple(scales), budget
+        self.grid, self.scales = grid, tuple(scales)
+        self.budget = budget or max(grid[0] * grid[1] // 2, FEW)
         self.project = nn.Linear(dim, width)
         nn.init.orthogonal_(self.project.weight)
         nn.init.zeros_(self.project.bias)

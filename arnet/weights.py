@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.layers.norm_act import FrozenBatchNormAct2d
+from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -45,8 +47,9 @@ def read_spec(name: str, weights: Path, image_size: int | None = None) -> Backbo
 def load_backbone_weights(encoder: Encoder, weights: Path) -> None:
     """Load a safetensors file into the backbone, every parameter of it and nothing else.
 
-    The classifier head alone may be in the file without being in the backbone. Raises `ArnetError`
-    for a file that does not fit.
+    The classifier head alone may be in the file without being in the backbone, and the embedding of
+    positions may be for another size of image: it is resampled. Raises `ArnetError` for a file that
+    does not fit.
     """
     backbone = encoder.backbone
     try:
@@ -61,6 +64,7 @@ def load_backbone_weights(encoder: Encoder, weights: Path) -> None:
         for k, v in state.items()
         if k in wanted or not (_is_counter(k) or k in encoder.unreached or k.startswith(heads))
     }
+    _resample_positions(state, encoder)
     if problem := _misfit(state, wanted):
         raise ArnetError(
             f"{weights}: these are not weights of {backbone.pretrained_cfg['architecture']}: "
@@ -74,6 +78,19 @@ def load_backbone_weights(encoder: Encoder, weights: Path) -> None:
             f"backbone that is not built for it; {weights.with_suffix('.json').name} must say how: "
             f'{{"timm": {{"bn_eps": {1 - variance:.2g}, ...}}, "mean": [...], "std": [...], '
             '"freeze_bn": true}'
+        )
+
+
+def _resample_positions(state: dict[str, Tensor], encoder: Encoder) -> None:
+    """Stretch a vision transformer's embedding of positions to the encoder's grid, in place."""
+    here, wanted = state.get("pos_embed"), getattr(encoder.backbone, "pos_embed", None)
+    if here is None or wanted is None or here.dim() != 3 or here.shape[1] == wanted.shape[1]:
+        return
+    prefix = wanted.shape[1] - encoder.grid[0] * encoder.grid[1]
+    side = math.isqrt(max(here.shape[1] - prefix, 0))
+    if prefix >= 0 and side and side**2 + prefix == here.shape[1]:
+        state["pos_embed"] = resample_abs_pos_embed(
+            here, list(encoder.grid), num_prefix_tokens=prefix
         )
 
 

@@ -119,13 +119,9 @@ def test_live_batch_norm_sees_the_whole_batch() -> None:
 def test_weights_load_into_every_parameter(tmp_path: Path) -> None:
     for name in ("test_vit", "test_efficientnet", "test_convnext"):
         path = weights_of(name, tmp_path)
-        encoder = Encoder(read_spec(name, path, 96))
+        load_backbone_weights(Encoder(read_spec(name, path, 96)), path)
         if name != "test_vit":
-            load_backbone_weights(encoder, path)
             continue
-        # A position embedding for another image size is another shape.
-        with pytest.raises(ArnetError, match="pos_embed"):
-            load_backbone_weights(encoder, path)
         encoder = Encoder(read_spec(name, path))
         load_backbone_weights(encoder, path)
         torch.manual_seed(3)
@@ -134,6 +130,30 @@ def test_weights_load_into_every_parameter(tmp_path: Path) -> None:
         with torch.inference_mode():
             expected = original.forward_features((images - encoder.mean) / encoder.std)
             assert torch.equal(encoder.eval()(images).cls, expected[:, 0])
+
+
+def test_positions_are_stretched_to_another_size_of_image(tmp_path: Path) -> None:
+    # The first channel says left (0) or right (1), the second top or bottom; the class has 7.
+    ramp = torch.linspace(0, 1, 10)
+    places = torch.stack([ramp.repeat(10), ramp.repeat_interleave(10)], dim=1)
+    state = timm.create_model("test_vit").state_dict()
+    state["pos_embed"] = torch.zeros(1, 101, 64)
+    state["pos_embed"][0, 0], state["pos_embed"][0, 1:, :2] = 7, places
+    path = tmp_path / "weights.safetensors"
+    save_file(state, path)
+    for side, cells in ((96, 6), (160, 10), (256, 16)):
+        encoder = Encoder(read_spec("test_vit", path, side))
+        load_backbone_weights(encoder, path)
+        found = encoder.backbone.pos_embed.detach()[0]
+        assert torch.equal(found[0], torch.full((64,), 7.0))
+        # The centers of the new cells, in units of the old ones' first to last center.
+        there = (((torch.arange(cells) + 0.5) * 10 / cells - 0.5) / 9).clamp(0, 1)
+        assert torch.allclose(found[1:, 0].view(cells, cells)[cells // 2], there, atol=0.03)
+        assert torch.allclose(found[1:, 1].view(cells, cells)[:, 0], there, atol=0.03)
+    state["pos_embed"] = torch.zeros(1, 100, 64)
+    save_file(state, path)
+    with pytest.raises(ArnetError, match="'pos_embed' is"):
+        load_backbone_weights(Encoder(read_spec("test_vit", path, 96)), path)
 
 
 @pytest.mark.parametrize(
