@@ -70,20 +70,19 @@ def hold_out(images: PairImages) -> tuple[PairImages, PairImages]:
     return images.of_photos(~held), images.of_photos(held)
 
 
-def measure(
-    name: str, seed: int, epochs: int | None, images: tuple[PairImages, PairImages], data: Path
-) -> Row:
+def measure(name: str, seed: int, epochs: int | None, data: Path) -> Row:
     """Train one variant and measure it on the photos held out."""
     method_name, changes = VARIANTS[name]
     of_recipe = {k: v for k, v in changes.items() if k in option_names(Recipe)}
     of_method = {**STRONG.method, **{k: v for k, v in changes.items() if k not in of_recipe}}
     recipe = with_options(STRONG, {**of_recipe, **({"epochs": epochs} if epochs else {})})
     torch.manual_seed(seed)
+    dataset = Dataset.open(data / "chairv2")
     weights = data / "weights" / f"{BACKBONE}.safetensors"
     method = create_method(method_name, BACKBONE, weights, **of_method)  # type: ignore[arg-type]
     device = choose_device("auto")
     precision = choose_precision("auto", device)
-    train, held_out = images
+    train, held_out = hold_out(load_images_for(method, pairs_of(dataset, "train")))
     trainer = Trainer(method, train, recipe, seed=seed, device=device, precision=precision)
     start = time.perf_counter()
     for _ in range(recipe.epochs):
@@ -118,8 +117,6 @@ def main() -> None:
     parser.add_argument("--log", type=Path, default=LOG)
     arguments = parser.parse_args()
     data = Path(os.environ["CLOTHES_SHARED_DATA"])
-    probe = create_method("arnet-basic", BACKBONE)
-    images = hold_out(load_images_for(probe, pairs_of(Dataset.open(data / "chairv2"), "train")))
     lines = arguments.log.read_text().splitlines() if arguments.log.exists() else []
     known = {(row["variant"], row["seed"], row["epochs"]) for row in map(json.loads, lines)}
     for seed in range(arguments.seeds):
@@ -127,7 +124,7 @@ def main() -> None:
             of_variant = VARIANTS[name][1].get("epochs", STRONG.epochs)
             if (name, seed, arguments.epochs or of_variant) in known:
                 continue
-            row = measure(name, seed, arguments.epochs, images, data)
+            row = measure(name, seed, arguments.epochs, data)
             with arguments.log.open("a") as log:
                 log.write(json.dumps(row) + "\n")
             print(json.dumps(row), flush=True)

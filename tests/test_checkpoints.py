@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import zipfile
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from arnet.checkpoint import load_checkpoint, load_method, save_method
 from arnet.errors import ArnetError
 from arnet.methods.base import Method
-from arnet.registry import create_method
+from arnet.registry import changed_method, create_method
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.learn.bridge import load_images_for, pairs_of
 from tests.conftest import Run
@@ -93,8 +94,6 @@ def test_a_released_checkpoint_is_kept_and_loaded_again(tmp_path: Path) -> None:
 
 
 def test_evaluate_reads_a_released_checkpoint(garments: Path, tmp_path: Path, run: Run) -> None:
-    import json
-
     theirs = released(tmp_path / "theirs.pth")
     status, out, err = run(
         "evaluate", garments, "--checkpoint", tmp_path / "theirs.pth", "--format", "json"
@@ -118,8 +117,6 @@ def test_evaluate_reads_a_released_checkpoint(garments: Path, tmp_path: Path, ru
 
 
 def test_evaluate_gives_a_runs_own_numbers(garments: Path, tmp_path: Path, run: Run) -> None:
-    import json
-
     settings = ["--model=arnet-basic", "--backbone=test_vit", "--weights=none", "--epochs=1",
                 "--set=image_size=64", "--batch-size=8", "--seeds=0,1", "--device=cpu"]  # fmt: skip
     status, _, err = run("baseline", garments, *settings, "--out", tmp_path / "run")
@@ -136,6 +133,41 @@ def test_evaluate_gives_a_runs_own_numbers(garments: Path, tmp_path: Path, run: 
             assert [found[f"acc@{q}"] for q in (1, 5, 10)] == [
                 written[f"acc@{q}"] for q in (1, 5, 10)
             ]
+
+
+def test_evaluate_tries_other_settings_on_the_same_weights(
+    garments: Path, tmp_path: Path, run: Run
+) -> None:
+    torch.manual_seed(5)
+    method = create_method("arnet-mstr", "test_vit", image_size=64, scales=(1, 2), form="match")
+    for name, weight in (("own", 0.5), ("control", 0.0)):
+        (tmp_path / name).mkdir()
+        save_method(tmp_path / name, changed_method(method, fusion_weight=weight))
+
+    def measured(name: str, *settings: str) -> dict[str, Any]:
+        command = ("evaluate", garments, "--checkpoint", tmp_path / name, "--format", "json")
+        status, out, err = run(*command, *(f"--set={setting}" for setting in settings))
+        assert status == 0, err
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    own, control = measured("own"), measured("control")
+    changed = measured("own", "fusion_weight=0")
+    assert changed.pop("settings") == {"fusion_weight": "0"}
+    assert control.pop("settings") == {}
+    assert changed == control != {k: v for k, v in own.items() if k != "settings"}
+    for setting, message in (
+        ("fusion_wait=0", "Did you mean 'fusion_weight'"),
+        ("match_width=3", "do not fit other settings"),
+        ("epochs=3", "epochs"),
+        ("method=x", "method"),
+        ("fusion_weight", "is not KEY=VALUE"),
+    ):
+        command = ("evaluate", garments, "--checkpoint", tmp_path / "own", "--set", setting)
+        status, out, err = run(*command)
+        assert (status, out) == (2, "")
+        assert message in err.splitlines()[-1]
+        assert "Traceback" not in err
 
 
 class Bomb:
@@ -232,8 +264,6 @@ def test_other_files_are_refused_in_a_line(change: str, message: str, tmp_path: 
 
 
 def test_a_description_cannot_reach_for_other_files(tmp_path: Path) -> None:
-    import json
-
     save_method(tmp_path, create_method("arnet-basic", "test_vit"))
     config = json.loads((tmp_path / "config.json").read_text())
     config["backbone"]["options"] = {"checkpoint_path": str(tmp_path / "evil.pth")}

@@ -173,6 +173,16 @@ def test_fusion_weight_zero_is_the_control(form: str) -> None:
     assert torch.allclose(found[0], found[1], atol=1e-6)
 
 
+@pytest.mark.parametrize("form", ["arnet-mstr", "arnet-mstr, match"])
+def test_half_precision_around_a_ranking_does_not_blur_it(form: str) -> None:
+    method = build(form).eval()
+    sketches, photos = torch.rand(2, 3, 3, *method.size)
+    found = method.embed_sketch(sketches), method.embed_photo(photos)
+    exact = method.similarity(*found)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(method.similarity(*found), exact)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -283,7 +283,9 @@ class ARNet(Method):
         share of what was found when each is in units of its temperature, as the loss compared them.
         """
         options, width = self.options, self.options.embedding_dim
-        whole = sketches[:, :width] @ photos[:, :width].T
+        # Half precision would blur the ranks of near photos.
+        with torch.autocast(sketches.device.type, enabled=False):
+            whole = sketches[:, :width].float() @ photos[:, :width].float().T
         if self.sketch_branch.matching is None or not options.fusion_weight:
             return whole
         shape = (-1, options.match_width)

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clothes_toolkit.cli.common import FOLDER, device_option, open_dataset, scheme_option
+from clothes_toolkit.cli.common import (
+    FOLDER,
+    device_option,
+    open_dataset,
+    scheme_option,
+    settings_option,
+)
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.learn.baseline import baseline
@@ -37,18 +43,6 @@ def _seeds(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[int
     if len(set(seeds)) < len(seeds):
         raise click.BadParameter("a seed is named twice")
     return seeds
-
-
-def _settings(
-    _ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]
-) -> dict[str, str]:
-    settings = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise click.BadParameter(f"'{pair}' is not KEY=VALUE")
-        settings[key] = value
-    return settings
 
 
 def _batch_size(_ctx: click.Context, _param: click.Parameter, text: str) -> int | None:
@@ -130,14 +124,7 @@ def _batch_size(_ctx: click.Context, _param: click.Parameter, text: str) -> int 
 )
 @click.option("--out", type=FOLDER, help="The run folder; a new one under ./runs if left out.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped; needs --out.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    callback=_settings,
-    metavar="KEY=VALUE",
-    help="A setting of the method or the recipe; may be repeated.",
-)
+@settings_option("A setting of the method or the recipe; may be repeated.")
 @scheme_option
 @debug_option
 def command(

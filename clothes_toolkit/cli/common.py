@@ -72,6 +72,25 @@ def format_option(*formats: str) -> Callable[[Function], Function]:
     )
 
 
+def settings_option(told: str) -> Callable[[Function], Function]:
+    """Add --set KEY=VALUE, which may be repeated."""
+    return click.option(
+        "--set", "settings", multiple=True, callback=_settings, metavar="KEY=VALUE", help=told
+    )
+
+
+def _settings(
+    _ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, str]:
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise click.BadParameter(f"'{pair}' is not KEY=VALUE")
+        settings[key] = value
+    return settings
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document and nothing else."""
     click.echo(json.dumps(document, indent=2))

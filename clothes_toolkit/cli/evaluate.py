@@ -15,6 +15,7 @@ from clothes_toolkit.cli.common import (
     print_json,
     progress_bar,
     scheme_option,
+    settings_option,
 )
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.learn.evaluate import evaluate
@@ -35,12 +36,19 @@ from clothes_toolkit.learn.result import Q_VALUES
     type=click.Choice(["backbone", "authors"]),
     help="Inputs normalized as the backbone asks, or not at all; the checkpoint's own if left out.",
 )
+@settings_option("Another setting of the method that fits the same weights; may be repeated.")
 @device_option
 @format_option("text", "json")
 @scheme_option
 @debug_option
 def command(
-    dataset: Path, checkpoint: Path, preprocess: str | None, device: str, form: str, scheme: str
+    dataset: Path,
+    checkpoint: Path,
+    preprocess: str | None,
+    settings: dict[str, str],
+    device: str,
+    form: str,
+    scheme: str,
 ) -> None:
     """Measure a checkpoint on the test split of DATASET.
 
@@ -48,14 +56,16 @@ def command(
     refused.
 
     \b
-    Example:
+    Examples:
       clothes-toolkit evaluate ./Clothes-V1 --checkpoint runs/arnet-mstr
+      clothes-toolkit evaluate ./Clothes-V1 --checkpoint runs/mstr/seed-0 --set fusion_weight=0
     """
     with progress_bar("decoding") as on_image:
         found = evaluate(
             open_dataset(dataset, scheme),
             checkpoint,
             preprocess=preprocess,
+            settings=settings,
             device=device,
             on_image=on_image,
         )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.learn.bridge import load_images_for, network, one_line_errors, pairs_of
 from clothes_toolkit.learn.result import Q_VALUES
+from clothes_toolkit.learn.spec import settings_of_method
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +20,13 @@ class Evaluation:
     """What a checkpoint does on test.
 
     Attributes:
-        method, backbone: of the checkpoint. `preprocess`: how images reached the backbone.
+        method, backbone: of the checkpoint. `settings`: those that are not its own.
         accuracy: Acc@q, percent, by q. `interval`: Wilson's, of Acc@1, percent.
     """
 
     method: str
     backbone: str
+    settings: Mapping[str, str]
     n_queries: int
     n_gallery: int
     accuracy: dict[int, float]
@@ -35,6 +38,7 @@ class Evaluation:
             "schema": "clothes-toolkit/evaluate/1",
             "method": self.method,
             "backbone": self.backbone,
+            "settings": dict(self.settings),
             "n_queries": self.n_queries,
             "n_gallery": self.n_gallery,
             **{f"acc@{q}": self.accuracy[q] for q in Q_VALUES},
@@ -47,6 +51,7 @@ def evaluate(
     checkpoint: Path,
     *,
     preprocess: str | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
     device: str = "auto",
     on_image: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Evaluation:
@@ -56,6 +61,7 @@ def evaluate(
         dataset: with pairs in test.
         checkpoint: see `arnet.checkpoint.load_checkpoint`.
         preprocess: "backbone" or "authors"; left out, the checkpoint's own.
+        settings: of the method, in the place of the checkpoint's own, such as a fusion weight.
         device: "auto", "cpu" or "cuda".
         on_image: hears (images decoded, images in all).
 
@@ -66,6 +72,7 @@ def evaluate(
     from arnet.device import choose_device, prepare
     from arnet.evaluate import evaluate as rank
     from arnet.evaluate import wilson_interval
+    from arnet.registry import changed_method
 
     if not any(pair.photo.split == "test" for pair in dataset.pairs):
         raise ToolkitError(
@@ -75,6 +82,8 @@ def evaluate(
     with one_line_errors():
         where = choose_device(device)
         method = load_checkpoint(checkpoint, preprocess)
+        changes = settings_of_method(method.config["method"], settings)
+        method = changed_method(method, **changes)
         pairs = pairs_of(dataset, "test")
         total = len(pairs.sketches) + len(pairs.photos)
         done = iter(range(1, total + 1))
@@ -85,6 +94,7 @@ def evaluate(
     return Evaluation(
         method.config["method"],
         method.config["backbone"]["name"],
+        settings,
         found.n_queries,
         found.n_gallery,
         accuracy,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -65,28 +65,42 @@ class BaselineSpec:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def divide_settings(spec: BaselineSpec) -> tuple[dict[str, Any], dict[str, Any]]:
+def divide_settings(spec: BaselineSpec) -> tuple[dict[str, Any], dict[str, str]]:
     """Tell the settings of the method from those of the recipe."""
-    from arnet.errors import did_you_mean
     from arnet.options import option_names
     from arnet.recipes import Recipe
+
+    of_recipe = {*option_names(Recipe)} - {"name", "method"}
+    recipe = {k: v for k, v in spec.settings.items() if k in of_recipe}
+    method = {k: v for k, v in spec.settings.items() if k not in of_recipe}
+    return settings_of_method(spec.method, method, of_recipe), recipe
+
+
+def settings_of_method(
+    method: str, settings: Mapping[str, str], others: Collection[str] = ()
+) -> dict[str, Any]:
+    """Read settings of a method or its backbone, given as text.
+
+    Raises `ToolkitError` for one that there is not, or that cannot be what it is said to be;
+    `others` are names that would have done, too.
+    """
+    from arnet.errors import did_you_mean
+    from arnet.options import option_names
     from arnet.registry import method_info
 
-    of_method = {*option_names(method_info(spec.method).options), *OF_BACKBONE}
-    of_recipe = {*option_names(Recipe)} - {"name", "method"}
-    for name in spec.settings:
-        if name not in of_method | of_recipe:
-            hint = did_you_mean(name, of_method | of_recipe)
-            known = ", ".join(sorted(of_method | of_recipe))
-            raise ToolkitError(f"--set: there is no setting '{name}'.{hint or f' Known: {known}.'}")
-    method: dict[str, Any] = {k: v for k, v in spec.settings.items() if k in of_method}
-    for name, kind in OF_BACKBONE.items():
-        if name in method:
+    known = {*option_names(method_info(method).options), *OF_BACKBONE}
+    read: dict[str, Any] = dict(settings)
+    for name, value in settings.items():
+        if name not in known:
+            every = sorted({*known, *others})
+            hint = did_you_mean(name, every) or f" Known: {', '.join(every)}."
+            raise ToolkitError(f"--set: there is no setting '{name}'.{hint}")
+        if name in OF_BACKBONE:
             try:
-                method[name] = kind(method[name])
+                read[name] = OF_BACKBONE[name](value)
             except ValueError:
-                raise ToolkitError(f"--set: {name} cannot be {method[name]!r}") from None
-    return method, {k: v for k, v in spec.settings.items() if k in of_recipe}
+                raise ToolkitError(f"--set: {name} cannot be {value!r}") from None
+    return read
 
 
 def recipe_of(spec: BaselineSpec, settings: Mapping[str, object]) -> Recipe:
