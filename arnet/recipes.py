@@ -69,7 +69,7 @@ PUBLISHED = Recipe(
 
 STRONG = Recipe(
     "strong",
-    epochs=5,
+    epochs=12,
     batch_size=48,
     optimizer="adamw",
     lr=1e-4,
