@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from arnet.errors import ArnetError
+from arnet.framing import frame
 
 Loader = Callable[[Path], Image.Image]
 """Opens one file as an RGB picture. Raises `OSError` or `ValueError` where it cannot."""
@@ -95,10 +96,12 @@ def load_images(
     loader: Loader = open_rgb,
     on_image: Callable[[], None] = lambda: None,
     resample: str = "bicubic",
+    fit_ink: bool = False,
 ) -> Tensor:
     """Decode files into one uint8 tensor (N, 3, H, W), resized to `size` = (H, W).
 
     `resample` is "bicubic" or "bilinear". The aspect ratio is not kept, as in the published recipe.
+    With `fit_ink` they are drawings, which `arnet.framing` lays out by their ink.
     Raises `ArnetError` naming the file that cannot be read.
     """
     height, width = size
@@ -107,10 +110,15 @@ def load_images(
     def decode(index: int) -> None:
         path = paths[index]
         try:
-            picture = loader(path).resize((width, height), RESAMPLING[resample])
+            picture = loader(path)
+            resized = (
+                frame(picture, (width, height), RESAMPLING[resample])
+                if fit_ink
+                else picture.resize((width, height), RESAMPLING[resample])
+            )
         except (OSError, ValueError) as error:
             raise ArnetError(f"{path}: cannot be read as an image ({error})") from error
-        images[index] = torch.from_numpy(np.array(picture, dtype=np.uint8)).permute(2, 0, 1)
+        images[index] = torch.from_numpy(np.array(resized, dtype=np.uint8)).permute(2, 0, 1)
 
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
         for _ in pool.map(decode, range(len(paths))):
@@ -124,10 +132,14 @@ def load_pairs(
     loader: Loader = open_rgb,
     on_image: Callable[[], None] = lambda: None,
     resample: str = "bicubic",
+    fit_ink: bool = False,
 ) -> PairImages:
-    """Decode every sketch and every photo of `pairs` once; see `load_images`."""
+    """Decode every sketch and every photo of `pairs` once; see `load_images`.
+
+    `fit_ink` is for the sketches alone.
+    """
     return PairImages(
-        sketches=load_images(pairs.sketches, size, loader, on_image, resample),
+        sketches=load_images(pairs.sketches, size, loader, on_image, resample, fit_ink),
         photos=load_images(pairs.photos, size, loader, on_image, resample),
         photo_of=torch.tensor(pairs.photo_of, dtype=torch.int64),
     )

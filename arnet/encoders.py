@@ -49,6 +49,7 @@ class BackboneSpec:
         freeze_bn: batch norm keeps its statistics and its scale.
         image_size: side of the square input; `None` means the backbone's own.
         resample: how images are resized to it, "bicubic" or "bilinear".
+        fit_ink: drawings are laid out by their ink, see `arnet.framing`.
         thin_blank: of the patches without ink only a lattice is looked at, to save time; plain
             vision transformers can, others look at all.
     """
@@ -61,6 +62,7 @@ class BackboneSpec:
     image_size: int | None = None
     resample: str = "bicubic"
     thin_blank: bool = False
+    fit_ink: bool = False
 
 
 class LastBlock(Block):

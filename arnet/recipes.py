@@ -85,6 +85,7 @@ STRONG = Recipe(
         "form": "match",
         "scales": (1,),
         "fusion_weight": 0.5,
+        "fit_ink": True,
     },
 )
 """Ours: AdamW with warm-up and cosine, anchors flipped together and moved a little, one encoder,

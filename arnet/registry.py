@@ -111,6 +111,7 @@ def create_method(
     image_size: int | None = None,
     drop_path: float = 0.0,
     thin_blank: bool = False,
+    fit_ink: bool = False,
     **options: object,
 ) -> Method:
     """Build a method.
@@ -121,6 +122,7 @@ def create_method(
         weights: of the backbone: "hub", "none" or a safetensors file (see `read_spec`).
         image_size: side of the input; the backbone's own if left out.
         drop_path: share of the residual branches that a training step leaves out.
+        fit_ink: whether drawings are laid out by their ink, see `arnet.framing`.
         thin_blank: whether most patches without ink are left out, see `arnet.encoders`.
         options: fields of the method's options, such as `temperature=0.1`.
 
@@ -133,7 +135,7 @@ def create_method(
         if isinstance(weights, Path)
         else BackboneSpec(backbone, image_size=image_size)
     )
-    spec = replace(_with_drop_path(spec, drop_path), thin_blank=thin_blank)
+    spec = replace(_with_drop_path(spec, drop_path), thin_blank=thin_blank, fit_ink=fit_ink)
     method_options = with_options(info.options, options)
 
     encoder = Encoder(spec, pretrained=weights == "hub")
@@ -176,13 +178,14 @@ def changed_method(
     image_size: int | None = None,
     drop_path: float = 0.0,
     thin_blank: bool | None = None,
+    fit_ink: bool | None = None,
     **options: object,
 ) -> Method:
     """Return `method` with other settings, see `create_method`, and the same weights.
 
     Raises `ArnetError` where the changed method needs other weights than these.
     """
-    if not (image_size or drop_path or options) and thin_blank is None:
+    if not (image_size or drop_path or options) and thin_blank is fit_ink is None:
         return method
     config = method.config
     now = with_options(method_info(config["method"]).options, config["options"])
@@ -191,6 +194,7 @@ def changed_method(
         spec,
         image_size=image_size or spec.image_size,
         thin_blank=spec.thin_blank if thin_blank is None else thin_blank,
+        fit_ink=spec.fit_ink if fit_ink is None else fit_ink,
     )
     again = rebuild_method(
         {

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from arnet.evaluate import wilson_interval
 from tests.planted import KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -141,8 +142,28 @@ def baselines() -> str:
                 f"{told['environment']['device']}, {told['environment']['precision']}",
             ]
         )
+    rows += [_again(what) for what in _read("evaluations")]
     head = ("", "@1", "@5", "@10", "95 %", "n", "minutes a seed", "on")
     return table(head, rows)
+
+
+def _again(what: Row) -> list[str]:
+    """Return the row of `evaluate`'s documents, one a seed of a run, with other settings."""
+    found = what["seeds"]
+    mean = {q: statistics.fmean(one[f"acc@{q}"] for one in found.values()) for q in (1, 5, 10)}
+    spread = statistics.stdev(one["acc@1"] for one in found.values())
+    some = next(iter(found.values()))
+    low, high = wilson_interval(mean[1], some["n_queries"])
+    changes = " ".join(f"--set {key}={value}" for key, value in some["settings"].items())
+    return [
+        f"`evaluate chairv2 --checkpoint {what['run']}/seed-{','.join(found)} {changes}`",
+        f"{mean[1]:.2f} ± {spread:.2f}",
+        *(f"{mean[q]:.2f}" for q in (5, 10)),
+        f"{low:.1f} to {high:.1f}",
+        str(some["n_queries"]),
+        "",
+        "cpu, fp32",
+    ]
 
 
 def _command(told: Row) -> str:

@@ -77,6 +77,12 @@ class Method(
         return how
 
     @property
+    def fits_ink(self) -> bool:
+        """Whether drawings are laid out by their ink for it, see `arnet.framing`."""
+        fits: bool = self.config["backbone"].get("fit_ink", False)
+        return fits
+
+    @property
     def looks_at_second_views(self) -> bool:
         """Whether its loss has a term for second views, so that they are worth making."""
         return True

@@ -81,7 +81,7 @@ def load_images_for(
     """Decode the pixels of pairs through the toolkit's door, at the size that a method takes."""
     from arnet.data import load_pairs
 
-    return load_pairs(pairs, method.size, open_picture, on_image, method.resample)
+    return load_pairs(pairs, method.size, open_picture, on_image, method.resample, method.fits_ink)
 
 
 def require_train_and_test(dataset: Dataset) -> None:

@@ -66,7 +66,9 @@ from pathlib import Path
 import arnet
 
 method = arnet.load_method(Path("FOLDER"))  # or arnet.Method.from_pretrained("ORG/NAME")
-images = arnet.load_images([Path("sketch.png")], method.size, resample=method.resample)
+images = arnet.load_images(
+    [Path("sketch.png")], method.size, resample=method.resample, fit_ink=method.fits_ink
+)
 vectors = arnet.embed(method.embed_sketch, images)
 ```
 

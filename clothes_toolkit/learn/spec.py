@@ -28,6 +28,7 @@ OF_BACKBONE: Mapping[str, Callable[[str], int | float]] = {
     "image_size": int,
     "drop_path": float,
     "thin_blank": _yes_or_no,
+    "fit_ink": _yes_or_no,
 }
 """Settings of the backbone, beside those of the method."""
 
