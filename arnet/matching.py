@@ -1,16 +1,17 @@
 """Token matching: how well the tokens of a sketch and of a photo find their like in each other.
 
 A class token says in one vector what a whole drawing shows. Here every token that holds ink looks
-for the most similar token of the photo, wherever that lies, and those of the photo look for theirs
-in the drawing; the means say how much of either was found.
+for the most similar token of the photo, and those of the photo look for theirs in the drawing; the
+means say how much of either was found. Similar is what shows the same and lies where it should.
 
 Source: late interaction as in ColBERT (Khattab and Zaharia, 2020), on the tokens that ARNet's
 recycling pools at several scales; comparing local features of sketch and photo follows DLI-Net
-(Sun et al., 2022). The projection is ours.
+(Sun et al., 2022). The projection and the place are ours.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -21,6 +22,7 @@ from arnet.ink import BLANK, Grid, ink_of
 from arnet.mstr import pool_tokens, require_scales
 
 AT_A_TIME = 32
+PLACE_WIDTH = 4
 FEW = 96
 """Tokens of a sketch that are few enough to compare all."""
 
@@ -35,6 +37,11 @@ class TokenMatching(nn.Module):
         width: of the compared tokens.
         budget: tokens of a sketch that are compared at each scale, those with the most ink; if left
             out, half of the grid, or `FEW` of a small one.
+        place: share of a token's likeness to another that says how near it lies; the rest says how
+            much it shows the same.
+
+    Attributes:
+        token_width: of the tokens that it returns.
 
     Raises `ArnetError` where the grid is smaller than the coarsest scale.
     """
@@ -46,11 +53,17 @@ class TokenMatching(nn.Module):
         scales: Sequence[int] = (1,),
         width: int = 64,
         budget: int | None = None,
+        place: float = 0.0,
     ) -> None:
         super().__init__()
         require_scales(grid, scales)
         self.grid, self.scales = grid, tuple(scales)
         self.budget = budget or max(grid[0] * grid[1] // 2, FEW)
+        self.place = place
+        self.token_width = width + (PLACE_WIDTH if place else 0)
+        for number, scale in enumerate(self.scales):
+            # What follows from the grid is not kept in checkpoints.
+            self.register_buffer(f"places_{number}", places_of(grid, scale), persistent=False)
         self.project = nn.Linear(dim, width)
         nn.init.orthogonal_(self.project.weight)
         nn.init.zeros_(self.project.bias)
@@ -80,16 +93,33 @@ class TokenMatching(nn.Module):
         """
         ink = torch.unflatten(ink_of(images, self.grid), 1, self.grid)
         parts = []
-        for scale in self.scales:
+        for number, scale in enumerate(self.scales):
             tokens = pool_tokens(patches, self.grid, scale)
             amount = F.max_pool2d(ink[:, None], scale, ceil_mode=True).flatten(1)
             kept = amount.topk(min(budget, amount.shape[1]), dim=1)
             tokens = tokens.gather(1, kept.indices[..., None].expand(-1, -1, tokens.shape[2]))
             unit = F.normalize(self.project(tokens).float(), dim=-1)
+            if self.place:
+                where = self.get_buffer(f"places_{number}")[kept.indices]
+                unit = torch.cat([(1 - self.place) ** 0.5 * unit, self.place**0.5 * where], dim=-1)
             inked = (kept.values > BLANK).float()
             share = inked / inked.sum(dim=1, keepdim=True).clamp(min=1) / len(self.scales)
             parts.append(unit * share[..., None])
         return torch.cat(parts, dim=1)
+
+
+def places_of(grid: Grid, scale: int) -> Tensor:
+    """Return unit vectors that say where the tokens of a scale lie, (N, `PLACE_WIDTH`).
+
+    The cosine similarity of two is (cos(π Δx) + cos(π Δy)) / 2, with the distances as shares of the
+    side: 1 at the same place, 0.99 a twentieth of the side away both ways, 0 half of it both ways.
+    """
+    rows, columns = (
+        math.pi * scale / side * (torch.arange(math.ceil(side / scale)) + 0.5) for side in grid
+    )
+    down, across = torch.meshgrid(rows, columns, indexing="ij")
+    parts = [down.cos(), down.sin(), across.cos(), across.sin()]
+    return torch.stack(parts, dim=-1).flatten(0, 1) / math.sqrt(2)
 
 
 def match(sketches: Tensor, photos: Tensor) -> Tensor:

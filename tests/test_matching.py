@@ -13,15 +13,29 @@ from torch import Tensor
 from arnet.errors import ArnetError
 from arnet.ink import BLANK
 from arnet.losses import info_nce
-from arnet.matching import TokenMatching, match
+from arnet.matching import TokenMatching, match, places_of
 from tests.strategies import features
 
+Cells = dict[int, Tensor]
+"""Tokens by their cell of a grid of 4×4."""
 
-def slow_match(sketch: list[Tensor], photo: list[Tensor]) -> float:
-    """For each token of a side its highest cosine with one of the other, or 0; both ways."""
+
+def likeness(a: Tensor, here: int, b: Tensor, there: int, place: float) -> float:
+    """What two tokens show, as a cosine, and how near they lie."""
+    shows = float(a @ b / (a.norm() * b.norm()))
+    down, across = ((x - y) / 4 for x, y in zip(divmod(here, 4), divmod(there, 4), strict=True))
+    lies = (math.cos(math.pi * down) + math.cos(math.pi * across)) / 2
+    return (1 - place) * shows + place * lies
+
+
+def slow_match(sketch: Cells, photo: Cells, place: float) -> float:
+    """For each token of a side the most alike of the other, or 0; both ways."""
     means = []
     for side, other in ((sketch, photo), (photo, sketch)):
-        best = [max(0.0, *(float(a @ b / (a.norm() * b.norm())) for b in other)) for a in side]
+        best = [
+            max(0.0, *(likeness(a, here, b, there, place) for there, b in other.items()))
+            for here, a in side.items()
+        ]
         means.append(sum(best) / len(best))
     return sum(means) / 2
 
@@ -43,20 +57,22 @@ some_cells = st.sets(st.integers(0, 15), min_size=1)
 
 
 @settings(max_examples=25)
-@given(some_cells, some_cells, st.integers(0, 2**31))
-def test_matching_is_the_sentence(drawn: set[int], shown: set[int], seed: int) -> None:
+@given(some_cells, some_cells, st.integers(0, 2**31), st.sampled_from([0.0, 0.2, 0.9]))
+def test_matching_is_the_sentence(
+    drawn: set[int], shown: set[int], seed: int, place: float
+) -> None:
     generator = torch.Generator().manual_seed(seed)
-    module = TokenMatching(6, (4, 4), width=5)
+    module = TokenMatching(6, (4, 4), width=5, place=place)
     sketch, photo = torch.randn((2, 16, 6), generator=generator)
     with torch.inference_mode():
         found = match(
             module.sketch(sketch[None], inked(drawn)), module.photo(photo[None], inked(shown))
         )
-        tokens = [
-            [module.project(side[cell]) for cell in sorted(cells)]
+        ours, theirs = (
+            {cell: module.project(side[cell]) for cell in cells}
             for side, cells in ((sketch, drawn), (photo, shown))
-        ]
-    assert found.item() == pytest.approx(slow_match(*tokens), abs=1e-5)
+        )
+    assert found.item() == pytest.approx(slow_match(ours, theirs, place), abs=1e-5)
 
 
 def test_every_scale_counts_the_same() -> None:
@@ -75,6 +91,15 @@ def test_every_scale_counts_the_same() -> None:
     # Tokens come in order of ink, which is the same everywhere here: any order.
     found = photo[0, 16:]
     assert torch.allclose(found[found[:, 0].argsort()], pooled[pooled[:, 0].argsort()] / 8)
+
+
+def test_a_coarse_token_lies_in_the_middle_of_what_it_covers() -> None:
+    fine, coarse = places_of((4, 4), 1).view(4, 4, 4), places_of((4, 4), 2).view(2, 2, 4)
+    middle = fine[2:, :2].mean(dim=(0, 1))
+    assert torch.allclose(middle / middle.norm(), coarse[1, 0], atol=1e-6)
+    assert torch.allclose(coarse.norm(dim=2), torch.ones(2, 2))
+    # Half an image away in one direction only.
+    assert float(coarse[0, 0] @ coarse[0, 1]) == pytest.approx(0.5, abs=1e-6)
 
 
 def test_the_tokens_with_the_most_ink_stay_within_the_budget() -> None:

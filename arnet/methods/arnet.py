@@ -43,6 +43,7 @@ class ARNetOptions:
         fusion_weight: share of what is recycled, in the fused token or in the similarity;
             `learn_fusion` starts from it (form "fuse" only), and 0 is the control.
         match_width, match_temperature: of the tokens that are matched, and of their loss.
+        match_place: share of where a token lies in its likeness to another.
         multi_weight, intra_weight, inter_weight, recycling_weight, match_weight: of the terms of
             the loss. What only a term of weight 0 needs is not computed.
     """
@@ -60,6 +61,7 @@ class ARNetOptions:
     learn_fusion: bool = False
     match_width: int = 64
     match_temperature: float = 0.0125
+    match_place: float = 0.2
     multi_weight: float = 1.0
     intra_weight: float = 1.0
     inter_weight: float = 1.0
@@ -72,6 +74,8 @@ class ARNetOptions:
                 raise ArnetError(f"{name} must be above 0, not {getattr(self, name)}")
         if not 0 <= self.fusion_weight <= 1:
             raise ArnetError(f"fusion_weight must be between 0 and 1, not {self.fusion_weight}")
+        if not 0 <= self.match_place < 1:
+            raise ArnetError(f"match_place must be from 0 to below 1, not {self.match_place}")
         if self.form not in ("fuse", "match"):
             raise ArnetError(f"form must be fuse or match, not '{self.form}'")
         if self.form == "match" and self.learn_fusion:
@@ -110,7 +114,11 @@ class Branch(nn.Module):
                 self.fusion_weight = nn.Parameter(torch.tensor(options.fusion_weight))
         elif options.mstr:
             self.matching = TokenMatching(
-                encoder.dim, encoder.grid, options.scales, options.match_width
+                encoder.dim,
+                encoder.grid,
+                options.scales,
+                options.match_width,
+                place=options.match_place,
             )
         self.head = nn.Linear(encoder.dim, options.embedding_dim)
         # An orthogonal head keeps the angles that the backbone was pretrained to give.
@@ -286,9 +294,10 @@ class ARNet(Method):
         # Half precision would blur the ranks of near photos.
         with torch.autocast(sketches.device.type, enabled=False):
             whole = sketches[:, :width].float() @ photos[:, :width].float().T
-        if self.sketch_branch.matching is None or not options.fusion_weight:
+        matching = self.sketch_branch.matching
+        if matching is None or not options.fusion_weight:
             return whole
-        shape = (-1, options.match_width)
+        shape = (-1, matching.token_width)
         tokens = [torch.unflatten(side[:, width:], 1, shape) for side in (sketches, photos)]
         found = options.fusion_weight / options.match_temperature
         rest = (1 - options.fusion_weight) / self.temperature
