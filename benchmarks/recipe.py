@@ -40,6 +40,8 @@ VARIANTS: dict[str, tuple[str, Mapping[str, object]]] = {
                                                  "scales": (1, 2, 7)}),
     "match temperature 0.025": ("arnet-mstr", {"match_temperature": 0.025}),
     "match temperature 0.05": ("arnet-mstr", {"match_temperature": 0.05}),
+    "tokens without a place": ("arnet-mstr", {"match_place": 0.0}),
+    "place counts twice as much": ("arnet-mstr", {"match_place": 0.4}),
     "tokens of width 192": ("arnet-mstr", {"match_width": 192}),
     "match temperature 0.00625": ("arnet-mstr", {"match_temperature": 0.00625}),
     "tokens of two scales": ("arnet-mstr", {"scales": (1, 2)}),

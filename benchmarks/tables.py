@@ -90,8 +90,17 @@ def lookalikes() -> str:
 
 def recipe() -> str:
     """Return the table of `recipe.py`: every variant beside the recipe itself."""
+    return _variants("recipe")
+
+
+def scouted() -> str:
+    """Return the table of what was tried while the recipe took shape."""
+    return _variants("recipe-scouted")
+
+
+def _variants(log: str) -> str:
     runs: dict[tuple[str, str, int], list[Row]] = {}
-    for line in (RESULTS / "recipe.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (RESULTS / f"{log}.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         key = (row["variant"], json.dumps(row["settings"]), row["epochs"])
         runs.setdefault(key, []).append(row)
@@ -116,6 +125,18 @@ def recipe() -> str:
             ]
         )
     return table(("", "epochs", "seeds", "@1", "@5", "@10", "MRR"), rows)
+
+
+def sizes() -> str:
+    """Return the table of `sizes.py`: drawings of other sizes and weights, framed and not."""
+    rows = [
+        [
+            f"{row['sketches']}, {'framed' if row['fit_ink'] == 'true' else 'only resized'}",
+            *(f"{row[f'acc@{q}']:.1f}" for q in (1, 5, 10)),
+        ]
+        for row in _read("sizes")
+    ]
+    return table(("", "@1", "@5", "@10"), rows)
 
 
 def _text(value: object) -> str:
@@ -181,6 +202,8 @@ def _command(told: Row) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "recipe": recipe,
+    "scouted": scouted,
+    "sizes": sizes,
     "baselines": baselines,
     "duplicates": duplicates,
     "hash-search": hash_search,
