@@ -43,7 +43,7 @@ def make_optimizer(method: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         for (layer, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
     ]
     optimizer = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-    return optimizer(settings, recipe.lr, fused=True)
+    return optimizer(settings, recipe.lr, eps=recipe.eps, fused=True)
 
 
 def layers_from_top(method: nn.Module) -> dict[str, int]:

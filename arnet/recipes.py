@@ -20,6 +20,7 @@ class Recipe:
         optimizer: "adam" (weight decay as L2) or "adamw" (decoupled, matrices only).
         lr: the highest learning rate.
         weight_decay: see `optimizer`.
+        eps: of the optimizer; gradients well below it hardly move a weight.
         schedule: "constant", or "cosine" down to 0 over the whole run.
         warmup: share of all steps in which the learning rate rises linearly from 0.
         layer_decay: factor of the learning rate from each layer of a backbone to the one below it.
@@ -42,6 +43,7 @@ class Recipe:
     warmup: float = 0.0
     layer_decay: float = 1.0
     ema: float = 0.0
+    eps: float = 1e-8
     views: str = "A0+A1"
     joint_flip: float = 0.0
     compile: bool = False
@@ -54,6 +56,8 @@ class Recipe:
                 raise ArnetError(f"{name} must be {' or '.join(allowed)}")
         if self.epochs < 1 or self.batch_size < 2 or self.lr <= 0:
             raise ArnetError("a recipe needs at least 1 epoch, batches of 2 pairs and a lr above 0")
+        if self.eps <= 0:
+            raise ArnetError(f"eps must be above 0, not {self.eps}")
         for name in ("warmup", "ema", "layer_decay", "joint_flip"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ArnetError(f"{name} must be between 0 and 1, not {getattr(self, name)}")

@@ -93,14 +93,10 @@ def test_a_run_folder(garments: Path, tmp_path: Path) -> None:
 
 
 def test_the_saved_network_gives_the_written_numbers(garments: Path, tmp_path: Path) -> None:
-    from arnet.data import load_pairs
-    from clothes_toolkit.learn.bridge import open_picture
-
     dataset = Dataset.open(garments)
     result = baseline(dataset, SPEC, tmp_path / "run")
     method = load_method(tmp_path / "run" / "seed-0")
-    images = load_pairs(pairs_of(dataset, "test"), method.size, open_picture)
-    found = evaluate(method, images)
+    found = evaluate(method, load_images_for(method, pairs_of(dataset, "test")))
     assert {q: found.accuracy(q) for q in (1, 5, 10)} == result.runs[0].accuracy
 
 

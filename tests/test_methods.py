@@ -194,6 +194,7 @@ def test_half_precision_around_a_ranking_does_not_blur_it(form: str) -> None:
         ({"name": "arnet-mstr", "backbone": "test_vit", "temperature": "0"}, "above 0"),
         ({"name": "arnet-mstr", "backbone": "test_vit", "mstr": "perhaps"}, "cannot be 'perhaps'"),
         ({"name": "arnet-mstr", "backbone": "test_vit", "fusion_weight": 2}, "between 0 and 1"),
+        ({"name": "arnet-mstr", "backbone": "test_vit", "match_place": 1}, "to below 1"),
         ({"name": "arnet-mstr", "backbone": "test_vit", "form": "mix"}, "fuse or match"),
         ({"name": "arnet-mstr", "backbone": "resnet10t", "form": "match"}, "grid of 6×6"),
     ],

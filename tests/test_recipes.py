@@ -109,6 +109,21 @@ def test_the_published_optimizer_decays_everything() -> None:
     }
 
 
+def test_a_larger_eps_keeps_rounding_from_moving_a_weight() -> None:
+    moved = []
+    for eps in (1e-8, 1e-6):
+        method = build()
+        recipe = dataclasses.replace(STRONG, weight_decay=0.0, eps=eps)
+        optimizer = make_optimizer(method, recipe)
+        weight = method.get_parameter("sketch_branch.head.weight")
+        before = weight.detach().clone()
+        weight.grad = torch.full_like(weight, 1e-8)
+        optimizer.step()
+        moved.append((weight.detach() - before).abs().max().item() / recipe.lr)
+    assert moved[0] == pytest.approx(0.5, rel=0.01)
+    assert moved[1] == pytest.approx(0.01, rel=0.05)
+
+
 @pytest.mark.parametrize("backbone", ["test_vit", "test_convnext"])
 def test_checkpointed_blocks_give_the_same_gradients(backbone: str, images: PairImages) -> None:
     losses = []
@@ -171,6 +186,7 @@ def test_temperature_and_fusion_can_be_learned(images: PairImages) -> None:
         ({"views": "A0+A7"}, "no view 'A7'"),
         ({"ema": "1.5"}, "ema must be between 0 and 1"),
         ({"layer_decay": "-1"}, "layer_decay must be between 0 and 1"),
+        ({"eps": "0"}, "eps must be above 0"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(settings: dict[str, str], message: str) -> None:

@@ -56,7 +56,7 @@ def command(
     refused.
 
     \b
-    Examples:
+    Example:
       clothes-toolkit evaluate ./Clothes-V1 --checkpoint runs/arnet-mstr
       clothes-toolkit evaluate ./Clothes-V1 --checkpoint runs/mstr/seed-0 --set fusion_weight=0
     """
