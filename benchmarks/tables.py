@@ -24,6 +24,24 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
 
 
+def training() -> str:
+    """Return the table of `training.py`: a row for what was done, a column for who did it."""
+    seconds: dict[str, dict[str, Row]] = {}
+    for row in _read("training-cpu")["rows"]:
+        if "ratio" in row:
+            seconds.setdefault(row["what"], {})[row["who"]] = row
+    who = list(dict.fromkeys(name for found in seconds.values() for name in found))
+    rows = [
+        [what, *(_pace(found[name]) if name in found else "" for name in who)]
+        for what, found in seconds.items()
+    ]
+    return table(("images/s (share of the peer's time)", *who), rows)
+
+
+def _pace(row: Row) -> str:
+    return f"{row['images_per_second']:.1f} ({row['ratio']:.2f})"
+
+
 def duplicates() -> str:
     """Return the tables of `duplicates.py`: one a folder."""
     return "\n\n".join(
@@ -205,6 +223,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "scouted": scouted,
     "sizes": sizes,
     "baselines": baselines,
+    "training": training,
     "duplicates": duplicates,
     "hash-search": hash_search,
     "lookalikes": lookalikes,
