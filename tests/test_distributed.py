@@ -24,7 +24,9 @@ from clothes_toolkit.learn.bridge import pairs_of
 
 ROOT = Path(__file__).parent.parent
 # Adam moves a weight with next to no gradient as far as any other, whichever way rounding points.
-RECIPE = dataclasses.replace(STRONG, epochs=2, batch_size=7, ema=0.9, views="affine+A1", eps=1e-6)
+RECIPE = dataclasses.replace(
+    STRONG, epochs=2, batch_size=7, lr=3e-4, ema=0.9, views="affine+A1", eps=1e-6
+)
 
 
 def train(root: Path, method: str, out: Path) -> None:
