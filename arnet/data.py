@@ -69,6 +69,13 @@ class PairImages:
         place = chosen.cumsum(0) - 1
         return PairImages(self.sketches[pairs], self.photos[chosen], place[self.photo_of[pairs]])
 
+    def hold_out(self, photos: int, seed: int) -> tuple[PairImages, PairImages]:
+        """Divide the pairs by photo: those of all others, and those of so many drawn by `seed`."""
+        order = torch.randperm(len(self.photos), generator=torch.Generator().manual_seed(seed))
+        held = torch.zeros(len(self.photos), dtype=torch.bool)
+        held[order[:photos]] = True
+        return self.of_photos(~held), self.of_photos(held)
+
     def to(self, device: torch.device) -> PairImages:
         """Return the same pairs on `device`."""
         return PairImages(
@@ -107,18 +114,15 @@ def load_images(
     height, width = size
     images = torch.empty((len(paths), 3, height, width), dtype=torch.uint8)
 
+    lay_out = frame if fit_ink else Image.Image.resize
+
     def decode(index: int) -> None:
         path = paths[index]
         try:
-            picture = loader(path)
-            resized = (
-                frame(picture, (width, height), RESAMPLING[resample])
-                if fit_ink
-                else picture.resize((width, height), RESAMPLING[resample])
-            )
+            picture = lay_out(loader(path), (width, height), RESAMPLING[resample])
         except (OSError, ValueError) as error:
             raise ArnetError(f"{path}: cannot be read as an image ({error})") from error
-        images[index] = torch.from_numpy(np.array(resized, dtype=np.uint8)).permute(2, 0, 1)
+        images[index] = torch.from_numpy(np.array(picture, dtype=np.uint8)).permute(2, 0, 1)
 
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
         for _ in pool.map(decode, range(len(paths))):

@@ -49,9 +49,9 @@ class BackboneSpec:
         freeze_bn: batch norm keeps its statistics and its scale.
         image_size: side of the square input; `None` means the backbone's own.
         resample: how images are resized to it, "bicubic" or "bilinear".
-        fit_ink: drawings are laid out by their ink, see `arnet.framing`.
         thin_blank: of the patches without ink only a lattice is looked at, to save time; plain
             vision transformers can, others look at all.
+        fit_ink: drawings are laid out by their ink, see `arnet.framing`.
     """
 
     name: str

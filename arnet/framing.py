@@ -39,11 +39,10 @@ def frame(picture: Image.Image, size: tuple[int, int], resample: Image.Resamplin
         picture = paper
     small = picture.resize(size, resample)
     gain = _gain(_ink(small))
-    return (
-        small
-        if gain <= 1
-        else small.point([round(max(255 - gain * (255 - v), 0)) for v in range(256)] * 3)
-    )
+    if gain <= 1:
+        return small
+    darker = [round(max(255 - gain * (255 - value), 0)) for value in range(256)]
+    return small.point(darker * len(small.getbands()))
 
 
 def _ink(picture: Image.Image) -> Ink:

@@ -185,17 +185,14 @@ def changed_method(
 
     Raises `ArnetError` where the changed method needs other weights than these.
     """
-    if not (image_size or drop_path or options) and thin_blank is fit_ink is None:
+    of_spec = {"image_size": image_size or None, "thin_blank": thin_blank, "fit_ink": fit_ink}
+    changes: dict[str, Any] = {name: value for name, value in of_spec.items() if value is not None}
+    if not (changes or drop_path or options):
         return method
     config = method.config
     now = with_options(method_info(config["method"]).options, config["options"])
     spec = BackboneSpec(**config["backbone"])
-    spec = replace(
-        spec,
-        image_size=image_size or spec.image_size,
-        thin_blank=spec.thin_blank if thin_blank is None else thin_blank,
-        fit_ink=spec.fit_ink if fit_ink is None else fit_ink,
-    )
+    spec = replace(spec, **changes)
     again = rebuild_method(
         {
             **config,

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from arnet import PairImages, Trainer, create_method, evaluate
+from arnet import Trainer, create_method, evaluate
 from arnet.device import choose_device, choose_precision
 from arnet.options import option_names, with_options
 from arnet.recipes import STRONG, Recipe
@@ -63,16 +63,6 @@ VARIANTS: dict[str, tuple[str, Mapping[str, object]]] = {
 }  # fmt: skip
 
 
-def hold_out(images: PairImages) -> tuple[PairImages, PairImages]:
-    """Divide train pairs by photo, always in the same way."""
-    order = torch.randperm(
-        len(images.photos), generator=torch.Generator().manual_seed(HELD_OUT_SEED)
-    )
-    held = torch.zeros(len(images.photos), dtype=torch.bool)
-    held[order[:HELD_OUT]] = True
-    return images.of_photos(~held), images.of_photos(held)
-
-
 def measure(name: str, seed: int, epochs: int, data: Path) -> Row:
     """Train one variant and measure it on the photos held out."""
     method_name, changes = VARIANTS[name]
@@ -85,7 +75,8 @@ def measure(name: str, seed: int, epochs: int, data: Path) -> Row:
     method = create_method(method_name, BACKBONE, weights, **of_method)  # type: ignore[arg-type]
     device = choose_device("auto")
     precision = choose_precision("auto", device)
-    train, held_out = hold_out(load_images_for(method, pairs_of(dataset, "train")))
+    images = load_images_for(method, pairs_of(dataset, "train"))
+    train, held_out = images.hold_out(HELD_OUT, HELD_OUT_SEED)
     trainer = Trainer(method, train, recipe, seed=seed, device=device, precision=precision)
     start = time.perf_counter()
     for _ in range(recipe.epochs):

@@ -65,7 +65,7 @@ def measure(chairs: Path, checkpoint: Path, place: Path) -> list[Row]:
     for name, root in sets.items():
         for fits in ("false", "true"):
             found = evaluate(Dataset.open(root), checkpoint, settings={"fit_ink": fits}).to_json()
-            rows.append({"sketches": name, "fit_ink": fits, **found})
+            rows.append({"sketches": name, **found})
     return rows
 
 
@@ -82,9 +82,8 @@ def main() -> None:
         rows = measure(chairs, arguments.checkpoint, Path(place))
     table = Table("sketches", "framed", "Acc@1", "Acc@5", "Acc@10")
     for row in rows:
-        table.add_row(
-            row["sketches"], row["fit_ink"], *(f"{row[f'acc@{q}']:.1f}" for q in (1, 5, 10))
-        )
+        accuracies = (f"{row[f'acc@{q}']:.1f}" for q in (1, 5, 10))
+        table.add_row(row["sketches"], row["settings"]["fit_ink"], *accuracies)
     Console().print(table)
     if arguments.out:
         arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -26,14 +26,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def training() -> str:
     """Return the table of `training.py`: a row for what was done, a column for who did it."""
-    seconds: dict[str, dict[str, Row]] = {}
+    contests: dict[str, dict[str, Row]] = {}
     for row in _read("training-cpu")["rows"]:
         if "ratio" in row:
-            seconds.setdefault(row["what"], {})[row["who"]] = row
-    who = list(dict.fromkeys(name for found in seconds.values() for name in found))
+            contests.setdefault(row["what"], {})[row["who"]] = row
+    who = list(dict.fromkeys(name for found in contests.values() for name in found))
     rows = [
         [what, *(_pace(found[name]) if name in found else "" for name in who)]
-        for what, found in seconds.items()
+        for what, found in contests.items()
     ]
     return table(("images/s (share of the peer's time)", *who), rows)
 
@@ -147,9 +147,10 @@ def _variants(log: str) -> str:
 
 def sizes() -> str:
     """Return the table of `sizes.py`: drawings of other sizes and weights, framed and not."""
+    how = {"true": "framed", "false": "only resized"}
     rows = [
         [
-            f"{row['sketches']}, {'framed' if row['fit_ink'] == 'true' else 'only resized'}",
+            f"{row['sketches']}, {how[row['settings']['fit_ink']]}",
             *(f"{row[f'acc@{q}']:.1f}" for q in (1, 5, 10)),
         ]
         for row in _read("sizes")
@@ -166,17 +167,11 @@ def baselines() -> str:
     rows = []
     for path in sorted((RESULTS / "baselines").glob("*.json")):
         told = json.loads(path.read_text(encoding="utf-8"))
-        low, high = told["acc@1_ci95"]
-        spread = "" if told["acc@1_sd"] is None else f" ± {told['acc@1_sd']:.2f}"
         minutes = statistics.fmean(run["train_seconds"] for run in told["runs"]) / 60
         rows.append(
             [
                 f"`{_command(told)}`",
-                f"{told['acc@1']:.2f}{spread}",
-                f"{told['acc@5']:.2f}",
-                f"{told['acc@10']:.2f}",
-                f"{low:.1f} to {high:.1f}",
-                str(told["n_queries"]),
+                *_accuracies(told, told["acc@1_sd"]),
                 f"{minutes:.0f}",
                 f"{told['environment']['device']}, {told['environment']['precision']}",
             ]
@@ -189,20 +184,33 @@ def baselines() -> str:
 def _again(what: Row) -> list[str]:
     """Return the row of `evaluate`'s documents, one a seed of a run, with other settings."""
     found = what["seeds"]
-    mean = {q: statistics.fmean(one[f"acc@{q}"] for one in found.values()) for q in (1, 5, 10)}
-    spread = statistics.stdev(one["acc@1"] for one in found.values())
     some = next(iter(found.values()))
-    low, high = wilson_interval(mean[1], some["n_queries"])
+    mean = {
+        key: statistics.fmean(one[key] for one in found.values())
+        for key in ("acc@1", "acc@5", "acc@10")
+    }
+    told = {
+        **mean,
+        "n_queries": some["n_queries"],
+        "acc@1_ci95": wilson_interval(mean["acc@1"], some["n_queries"]),
+    }
     changes = " ".join(f"--set {key}={value}" for key, value in some["settings"].items())
     return [
         f"`evaluate chairv2 --checkpoint {what['run']}/seed-{','.join(found)} {changes}`",
-        f"{mean[1]:.2f} ± {spread:.2f}",
-        *(f"{mean[q]:.2f}" for q in (5, 10)),
-        f"{low:.1f} to {high:.1f}",
-        str(some["n_queries"]),
+        *_accuracies(told, statistics.stdev(one["acc@1"] for one in found.values())),
         "",
-        "cpu, fp32",
+        "",
     ]
+
+
+def _accuracies(told: Row, deviation: float | None) -> Iterator[str]:
+    """Give the cells of Acc@q, the interval of Acc@1 and the number of queries."""
+    yield f"{told['acc@1']:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
+    for key in ("acc@5", "acc@10"):
+        yield f"{told[key]:.2f}"
+    low, high = told["acc@1_ci95"]
+    yield f"{low:.1f} to {high:.1f}"
+    yield str(told["n_queries"])
 
 
 def _command(told: Row) -> str:

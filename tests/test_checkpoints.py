@@ -159,8 +159,8 @@ def test_evaluate_tries_other_settings_on_the_same_weights(
     for setting, message in (
         ("fusion_wait=0", "Did you mean 'fusion_weight'"),
         ("match_width=3", "do not fit other settings"),
-        ("epochs=3", "epochs"),
-        ("method=x", "method"),
+        ("epochs=3", "there is no setting 'epochs'"),
+        ("method=x", "there is no setting 'method'"),
         ("fusion_weight", "is not KEY=VALUE"),
     ):
         command = ("evaluate", garments, "--checkpoint", tmp_path / "own", "--set", setting)

@@ -109,13 +109,8 @@ def hold_out(images: PairImages, seed: int) -> tuple[PairImages, PairImages]:
 
     Raises `ToolkitError` where there are too few photos to hold any out.
     """
-    import torch
-
     count = len(images.photos)
-    drawn = torch.zeros(count, dtype=torch.bool)
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    drawn[order[: round(HELD_OUT_SHARE * count)]] = True
-    parts = images.of_photos(~drawn), images.of_photos(drawn)
+    parts = images.hold_out(round(HELD_OUT_SHARE * count), seed)
     if not all(len(part) for part in parts):
         raise ToolkitError(
             f"{count} train photos are too few for --protocol validation; use --protocol fixed"
