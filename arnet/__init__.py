@@ -7,6 +7,7 @@ from arnet.checkpoint import load_checkpoint, load_method, save_method
 from arnet.data import PairImages, Pairs, load_images, load_pairs
 from arnet.errors import ArnetError
 from arnet.evaluate import Retrieval, embed, evaluate, wilson_interval
+from arnet.layout import should_fit_ink
 from arnet.methods.base import Batch, Method
 from arnet.recipes import PUBLISHED, STRONG, Recipe
 from arnet.registry import create_method, list_methods
@@ -32,5 +33,6 @@ __all__ = [
     "load_method",
     "load_pairs",
     "save_method",
+    "should_fit_ink",
     "wilson_interval",
 ]

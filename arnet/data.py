@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,7 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from arnet.errors import ArnetError
-from arnet.framing import frame
+from arnet.framing import Side, frame
+
+Result = TypeVar("Result")
 
 Loader = Callable[[Path], Image.Image]
 """Opens one file as an RGB picture. Raises `OSError` or `ValueError` where it cannot."""
@@ -104,30 +107,45 @@ def load_images(
     on_image: Callable[[], None] = lambda: None,
     resample: str = "bicubic",
     fit_ink: bool = False,
+    side: Side = "sketch",
 ) -> Tensor:
     """Decode files into one uint8 tensor (N, 3, H, W), resized to `size` = (H, W).
 
     `resample` is "bicubic" or "bilinear". The aspect ratio is not kept, as in the published recipe.
-    With `fit_ink` they are drawings, which `arnet.framing` lays out by their ink.
+    With `fit_ink` they are framed by what they show, see `arnet.framing`; then `side` says whether
+    they are sketches or photos.
     Raises `ArnetError` naming the file that cannot be read.
     """
     height, width = size
     images = torch.empty((len(paths), 3, height, width), dtype=torch.uint8)
 
-    lay_out = frame if fit_ink else Image.Image.resize
+    def pixels(picture: Image.Image) -> Tensor:
+        to, how = (width, height), RESAMPLING[resample]
+        small = frame(picture, to, how, side) if fit_ink else picture.resize(to, how)
+        return torch.from_numpy(np.array(small, dtype=np.uint8)).permute(2, 0, 1)
 
-    def decode(index: int) -> None:
-        path = paths[index]
+    for index, decoded in enumerate(each_picture(paths, loader, pixels)):
+        images[index] = decoded
+        on_image()
+    return images
+
+
+def each_picture(
+    paths: Sequence[Path], loader: Loader, use: Callable[[Image.Image], Result]
+) -> Iterator[Result]:
+    """Decode files on several threads and give what `use` makes of each, in their order.
+
+    Raises `ArnetError` naming the file that cannot be read.
+    """
+
+    def decode(path: Path) -> Result:
         try:
-            picture = lay_out(loader(path), (width, height), RESAMPLING[resample])
+            return use(loader(path))
         except (OSError, ValueError) as error:
             raise ArnetError(f"{path}: cannot be read as an image ({error})") from error
-        images[index] = torch.from_numpy(np.array(picture, dtype=np.uint8)).permute(2, 0, 1)
 
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        for _ in pool.map(decode, range(len(paths))):
-            on_image()
-    return images
+        yield from pool.map(decode, paths)
 
 
 def load_pairs(
@@ -138,12 +156,9 @@ def load_pairs(
     resample: str = "bicubic",
     fit_ink: bool = False,
 ) -> PairImages:
-    """Decode every sketch and every photo of `pairs` once; see `load_images`.
-
-    `fit_ink` is for the sketches alone.
-    """
+    """Decode every sketch and every photo of `pairs` once; see `load_images`."""
     return PairImages(
-        sketches=load_images(pairs.sketches, size, loader, on_image, resample, fit_ink),
-        photos=load_images(pairs.photos, size, loader, on_image, resample),
+        sketches=load_images(pairs.sketches, size, loader, on_image, resample, fit_ink, "sketch"),
+        photos=load_images(pairs.photos, size, loader, on_image, resample, fit_ink, "photo"),
         photo_of=torch.tensor(pairs.photo_of, dtype=torch.int64),
     )

@@ -51,7 +51,7 @@ class BackboneSpec:
         resample: how images are resized to it, "bicubic" or "bilinear".
         thin_blank: of the patches without ink only a lattice is looked at, to save time; plain
             vision transformers can, others look at all.
-        fit_ink: drawings are laid out by their ink, see `arnet.framing`.
+        fit_ink: pictures are framed by what they show, see `arnet.framing`.
     """
 
     name: str

@@ -28,6 +28,8 @@ class Recipe:
             0 is none.
         views: the anchors' view and the second view, see `arnet.augment.parse_views`.
         joint_flip: probability that a pair's anchors are mirrored together.
+        fit_ink: "true", "false" or "auto": whether pictures are framed by what they show, see
+            `arnet.framing`; "auto" is what `arnet.should_fit_ink` says of the train pairs.
         compile: whether the backbones are compiled.
         grad_checkpointing: whether a backbone's blocks are computed twice to save memory.
         method: settings of the method that go with this recipe.
@@ -46,12 +48,13 @@ class Recipe:
     eps: float = 1e-8
     views: str = "A0+A1"
     joint_flip: float = 0.0
+    fit_ink: str = "false"
     compile: bool = False
     grad_checkpointing: bool = False
     method: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("optimizer", ("adam", "adamw")), ("schedule", SCHEDULES)):
+        for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ArnetError(f"{name} must be {' or '.join(allowed)}")
         if self.epochs < 1 or self.batch_size < 2 or self.lr <= 0:
@@ -64,7 +67,11 @@ class Recipe:
         parse_views(self.views)
 
 
-SCHEDULES = ("constant", "cosine")
+CHOICES = {
+    "optimizer": ("adam", "adamw"),
+    "schedule": ("constant", "cosine"),
+    "fit_ink": ("true", "false", "auto"),
+}
 
 PUBLISHED = Recipe(
     "published", epochs=500, batch_size=16, optimizer="adam", lr=6e-6, weight_decay=1e-4
@@ -82,6 +89,7 @@ STRONG = Recipe(
     warmup=0.05,
     views="affine",
     joint_flip=0.5,
+    fit_ink="auto",
     method={
         "shared_encoder": True,
         "intra_weight": 0.0,
@@ -89,7 +97,6 @@ STRONG = Recipe(
         "form": "match",
         "scales": (1,),
         "fusion_weight": 0.5,
-        "fit_ink": True,
     },
 )
 """Ours: AdamW with warm-up and cosine, anchors flipped together and moved a little, one encoder,

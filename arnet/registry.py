@@ -122,7 +122,7 @@ def create_method(
         weights: of the backbone: "hub", "none" or a safetensors file (see `read_spec`).
         image_size: side of the input; the backbone's own if left out.
         drop_path: share of the residual branches that a training step leaves out.
-        fit_ink: whether drawings are laid out by their ink, see `arnet.framing`.
+        fit_ink: whether pictures are framed by what they show, see `arnet.framing`.
         thin_blank: whether most patches without ink are left out, see `arnet.encoders`.
         options: fields of the method's options, such as `temperature=0.1`.
 

@@ -25,7 +25,7 @@ from arnet.device import choose_device, choose_precision
 from arnet.options import option_names, with_options
 from arnet.recipes import STRONG, Recipe
 from clothes_toolkit.dataset import Dataset
-from clothes_toolkit.learn.bridge import load_images_for, pairs_of
+from clothes_toolkit.learn.bridge import frames_better, load_images_for, pairs_of
 
 BACKBONE = "vit_tiny_patch16_224"
 HELD_OUT_SEED, HELD_OUT = 1234, 100
@@ -59,6 +59,7 @@ VARIANTS: dict[str, tuple[str, Mapping[str, object]]] = {
     "drop path 0.1": ("arnet-mstr", {"drop_path": 0.1}),
     "lr 2e-4": ("arnet-mstr", {"lr": 2e-4}),
     "batch 96": ("arnet-mstr", {"batch_size": 96}),
+    "pictures as they lie": ("arnet-mstr", {"fit_ink": "false"}),
     "288 px": ("arnet-mstr", {"image_size": 288}),
 }  # fmt: skip
 
@@ -72,10 +73,14 @@ def measure(name: str, seed: int, epochs: int, data: Path) -> Row:
     torch.manual_seed(seed)
     dataset = Dataset.open(data / "chairv2")
     weights = data / "weights" / f"{BACKBONE}.safetensors"
+    pairs = pairs_of(dataset, "train")
+    of_method["fit_ink"] = (
+        frames_better(pairs) if recipe.fit_ink == "auto" else recipe.fit_ink == "true"
+    )
     method = create_method(method_name, BACKBONE, weights, **of_method)  # type: ignore[arg-type]
     device = choose_device("auto")
     precision = choose_precision("auto", device)
-    images = load_images_for(method, pairs_of(dataset, "train"))
+    images = load_images_for(method, pairs)
     train, held_out = images.hold_out(HELD_OUT, HELD_OUT_SEED)
     trainer = Trainer(method, train, recipe, seed=seed, device=device, precision=precision)
     start = time.perf_counter()

@@ -405,6 +405,24 @@ def test_settings_change_a_checkpoint_that_is_started_from(garments: Path, tmp_p
         baseline(dataset, other, tmp_path / "other")
 
 
+def test_pictures_are_framed_where_that_suits_the_set(garments: Path, tmp_path: Path) -> None:
+    """The made garments are drawn as they lie in their photos; an answer of the user's holds."""
+    dataset, made = Dataset.open(garments), {}
+    init = None
+    for name, settings in (("auto", {}), ("true", {"fit_ink": "true"}), ("warm", {})):
+        spec = dataclasses.replace(
+            SPEC, epochs=1, init=init, settings={**SPEC.settings, **settings}
+        )
+        baseline(dataset, spec, tmp_path / name)
+        made[name] = load_method(tmp_path / name / "seed-0")
+        init = str(tmp_path / name) if name == "true" else None
+    assert {name: method.fits_ink for name, method in made.items()} == {
+        "auto": False, "true": True, "warm": True
+    }  # fmt: skip
+    with pytest.raises(ToolkitError, match="fit_ink must be true or false or auto"):
+        baseline(dataset, change(settings={"fit_ink": "perhaps"}), tmp_path / "perhaps")
+
+
 @pytest.mark.parametrize("batch", [2, 3])
 def test_one_test_photo_can_be_tested(sound: Path, tmp_path: Path, batch: int) -> None:
     for path in [*(sound / "testB").iterdir(), *(sound / "testA").iterdir()]:

@@ -78,7 +78,7 @@ class Method(
 
     @property
     def fits_ink(self) -> bool:
-        """Whether drawings are laid out by their ink for it, see `arnet.framing`."""
+        """Whether pictures are framed by what they show for it, see `arnet.framing`."""
         fits: bool = self.config["backbone"].get("fit_ink", False)
         return fits
 

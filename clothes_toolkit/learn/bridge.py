@@ -84,6 +84,13 @@ def load_images_for(
     return load_pairs(pairs, method.size, open_picture, on_image, method.resample, method.fits_ink)
 
 
+def frames_better(pairs: Pairs) -> bool:
+    """Whether pictures are better framed by what they show, see `arnet.should_fit_ink`."""
+    from arnet.layout import should_fit_ink
+
+    return should_fit_ink(pairs, open_picture)
+
+
 def require_train_and_test(dataset: Dataset) -> None:
     """Raise `ToolkitError` unless a dataset can be trained on and tested honestly."""
     if dataset.layout is not Layout.SPLIT:

@@ -29,10 +29,9 @@ SPEC = BaselineSpec(
     epochs=12,
     batch_size=32,
     lr=1e-3,
-    settings={"image_size": "96", "scales": "1,2,3", "fit_ink": "false"},
+    settings={"image_size": "96", "scales": "1,2,3"},
 )
-"""A small backbone from scratch: a few minutes on two cores, and no download. The garments are
-drawn where and as large as their photos show them, so that framing would only lose that."""
+"""A small backbone from scratch: a few minutes on two cores, and no download."""
 
 
 @dataclass(frozen=True, slots=True)
