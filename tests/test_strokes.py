@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.strokes import Drawing, Stroke, read_drawing, render
+from clothes_toolkit.strokes import ERASER, Drawing, Stroke, read_drawing, render, to_svg
 
 coordinates = st.floats(-50, 300)
 points = st.tuples(
@@ -23,13 +25,15 @@ strokes = st.builds(
     Stroke,
     st.lists(points, max_size=6).map(tuple),
     st.floats(0.1, 20),
-    st.sampled_from(["pen", "brush"]),
+    st.sampled_from(["pen", "brush", ERASER]),
+    st.none() | st.floats(0, 1e6),
 )
 drawings = st.builds(
     Drawing,
     st.just("00001_01"),
     st.tuples(st.integers(1, 200), st.integers(1, 200)),
     st.lists(strokes, max_size=4).map(tuple),
+    st.none() | st.just("clothes-toolkit 1"),
 )
 
 
@@ -48,8 +52,47 @@ def test_a_drawing_is_ink_on_white_paper_of_its_size(drawing: Drawing) -> None:
     picture = render(drawing)
     assert (picture.mode, picture.size) == ("L", drawing.canvas)
     assert picture.tobytes() == render(drawing).tobytes()
-    if not any(stroke.points for stroke in drawing.strokes):
+    if not any(stroke.points and stroke.tool != ERASER for stroke in drawing.kept):
         assert picture.getextrema() == (255, 255)
+
+
+@given(drawings, st.integers(1, 3), st.floats(0, 1))
+def test_a_drawing_is_the_same_at_any_size_and_without_what_was_erased(
+    drawing: Drawing, times: int, share: float
+) -> None:
+    width, height = drawing.canvas
+    large = render(drawing, (times * width, times * height))
+    assert large.size == (times * width, times * height)
+    kept = dataclasses.replace(drawing, strokes=drawing.kept)
+    assert render(kept, large.size).tobytes() == large.tobytes()
+    first = drawing.beginning(share)
+    assert first.strokes == drawing.kept[: len(first.strokes)]
+    assert share * len(drawing.kept) <= len(first.strokes) <= share * len(drawing.kept) + 1
+
+
+@given(drawings)
+def test_an_svg_holds_what_was_kept(drawing: Drawing) -> None:
+    root = ET.fromstring(to_svg(drawing))  # noqa: S314 - our own
+    space = "{http://www.w3.org/2000/svg}"
+    assert root.get("viewBox") == "0 0 {} {}".format(*drawing.canvas)
+    drawn = [part for part in root if part.tag != f"{space}rect"]
+    assert len(drawn) == sum(bool(stroke.points) for stroke in drawing.kept)
+
+
+def test_an_eraser_draws_paper_over_what_was_there_before() -> None:
+    across = ((10.0, 20.0, None, None), (50.0, 20.0, None, None))
+    down = ((30.0, 5.0, None, None), (30.0, 35.0, None, None))
+    strokes = (Stroke(across, 4), Stroke(down, 10, ERASER), Stroke(down, 2))
+    picture = render(Drawing("x", (60, 40), strokes))
+    levels = [picture.getpixel((x, 20)) for x in (15, 27, 30, 33, 45)]
+    assert levels == [0, 255, 0, 255, 0]
+
+
+def test_a_canvas_of_other_proportions_lies_in_the_middle() -> None:
+    dot = Stroke(((50.0, 25.0, None, None),), 4)
+    picture = render(Drawing("x", (100, 50), (dot,)), (200, 200), line_width=10)
+    box = picture.point(lambda level: 255 * (level < 128)).getbbox()
+    assert box == pytest.approx((95, 95, 105, 105), abs=1)
 
 
 def line(width: float, pressure: float | None = None) -> Drawing:
