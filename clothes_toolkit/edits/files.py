@@ -22,14 +22,17 @@ _FICLONE = 0x40049409
 """Linux: let one file share another's blocks until one of them is written."""
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes, mode: int | None = None) -> None:
     """Write a whole file or none of it: under another name, flushed to the disk, then renamed.
 
+    `mode` is who may do what with it, from its first byte on; the process's own if left out.
     Raises `ToolkitError` where it cannot be written; what was there before stays.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with beside.open("wb") as file:
+            if mode is not None:
+                beside.chmod(mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

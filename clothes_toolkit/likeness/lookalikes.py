@@ -117,6 +117,27 @@ def find_lookalikes(miniatures: Sequence[bytes], look: Look) -> list[Lookalike]:
     return found
 
 
+def lookalikes_of(miniature: bytes, others: Sequence[bytes], look: Look) -> list[int]:
+    """Return the places of all others that look the same as one image, mirror images aside."""
+    if not others:
+        return []
+    packed = np.frombuffer(b"".join([miniature, *others]), np.uint8).reshape(1 + len(others), -1)
+    near = _near_first(packed)
+    # A group needs one pair only; here each pair is asked for by itself.
+    return [place - 1 for place in near if find_lookalikes([miniature, others[place - 1]], look)]
+
+
+def _near_first(packed: NDArray[np.uint8]) -> list[int]:
+    """Return the images whose hash is near the first one's, in any window of either."""
+    found: set[int] = set()
+    middle = hashes(_frequencies(packed, MIDDLE, mirrored=False))
+    for window in _WINDOWS:
+        moved = hashes(_frequencies(packed, window, mirrored=False))
+        apart = np.minimum(np.bitwise_count(moved[0] ^ middle), np.bitwise_count(moved ^ middle[0]))
+        found.update(np.flatnonzero(apart <= RADIUS).tolist())
+    return sorted(found - {0})
+
+
 def _joined(
     packed: NDArray[np.uint8], some: Indices, look: Look, groups: Groups[int], *, mirrored: bool
 ) -> Iterator[Lookalike]:

@@ -1,0 +1,353 @@
+"""What the studio remembers: drafts, submissions, reviews, sessions, and who did what; SQLite.
+
+Every change of a state is one transaction together with its line in the log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from clothes_toolkit.errors import ToolkitError
+
+OWNER_ONLY = 0o600
+BUSY_SECONDS = 20.0
+
+MIGRATIONS = (
+    """
+    CREATE TABLE drafts (
+        designer TEXT NOT NULL, photo TEXT NOT NULL, revision INTEGER NOT NULL,
+        document BLOB NOT NULL, moment REAL NOT NULL,
+        PRIMARY KEY (designer, photo)
+    ) WITHOUT ROWID;
+    CREATE TABLE submissions (
+        id INTEGER PRIMARY KEY, designer TEXT NOT NULL, photo TEXT NOT NULL,
+        version INTEGER NOT NULL, state TEXT NOT NULL, strokes BLOB, picture BLOB NOT NULL,
+        base TEXT, findings TEXT NOT NULL, moment REAL NOT NULL,
+        UNIQUE (designer, photo, version)
+    );
+    CREATE INDEX submissions_by_state ON submissions (state);
+    CREATE TABLE reviews (
+        id INTEGER PRIMARY KEY, submission INTEGER NOT NULL REFERENCES submissions (id),
+        reviewer TEXT NOT NULL, decision TEXT NOT NULL, comment TEXT NOT NULL, moment REAL NOT NULL
+    );
+    CREATE INDEX reviews_by_submission ON reviews (submission);
+    CREATE TABLE skips (
+        designer TEXT NOT NULL, photo TEXT NOT NULL, moment REAL NOT NULL,
+        PRIMARY KEY (designer, photo)
+    ) WITHOUT ROWID;
+    CREATE TABLE sessions (
+        token TEXT PRIMARY KEY, person TEXT NOT NULL, ends REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE failures (
+        person TEXT PRIMARY KEY, count INTEGER NOT NULL, moment REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE log (
+        id INTEGER PRIMARY KEY, moment REAL NOT NULL, person TEXT NOT NULL, what TEXT NOT NULL,
+        designer TEXT, photo TEXT, detail TEXT NOT NULL
+    );
+    """,
+)
+"""What makes each version of the schema from the one before."""
+
+
+class State(StrEnum):
+    """Where a submission stands."""
+
+    WAITING = "waiting"
+    ACCEPTING = "accepting"
+    """Being written into the dataset; a server that dies then finds out when it starts again."""
+    ACCEPTED = "accepted"
+    RETURNED = "returned"
+    REPLACED = "replaced"
+    """By a later version, before anybody had decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A drawing that was not handed in yet.
+
+    Attributes:
+        document: of the drawing, see `Drawing.to_json`.
+        revision: counts its saves, over all tabs.
+        moment: of the last one, seconds since 1970.
+    """
+
+    document: bytes
+    revision: int
+    moment: float
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A sketch offered for the dataset.
+
+    Attributes:
+        version: 1 for the designer's first of this photo.
+        strokes: bytes of its `strokes/STEM.json`; `None` for an uploaded picture.
+        picture: bytes of its PNG.
+        base: sha256 of the file that was in its place in the dataset when it was handed in.
+        findings: what the rules said, as JSON objects.
+        comment: the reviewer's, where it was returned.
+    """
+
+    id: int
+    designer: str
+    photo: str
+    version: int
+    state: State
+    strokes: bytes | None
+    picture: bytes
+    base: str | None
+    findings: tuple[Mapping[str, Any], ...]
+    moment: float
+    comment: str = ""
+
+
+_SUBMISSION = """
+SELECT id, designer, photo, version, state, strokes, picture, base, findings, moment,
+    COALESCE((SELECT comment FROM reviews WHERE submission = submissions.id
+              ORDER BY id DESC LIMIT 1), '')
+FROM submissions
+"""
+
+
+class Store:
+    """One database file; made where there is none, brought up to date where it is older."""
+
+    def __init__(self, file: Path, clock: Callable[[], float] = time.time) -> None:
+        self.file, self.clock = file, clock
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, OWNER_ONLY))
+        except OSError as error:
+            raise ToolkitError(f"{file}: cannot be written ({error.strerror})") from error
+        self._migrate()
+
+    def _migrate(self) -> None:
+        with self._connected() as database:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("BEGIN IMMEDIATE")
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version > len(MIGRATIONS):
+                raise ToolkitError(
+                    f"{self.file}: made by a newer clothes-toolkit (schema {version}); upgrade"
+                )
+            for number in range(version, len(MIGRATIONS)):
+                for statement in MIGRATIONS[number].split(";"):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {number + 1}")
+            database.commit()
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self.file, timeout=BUSY_SECONDS)) as database:
+                database.isolation_level = None
+                # A commit that was answered must outlive a power cut, too.
+                database.execute("PRAGMA synchronous = FULL")
+                database.execute("PRAGMA foreign_keys = ON")
+                yield database
+        except sqlite3.Error as error:
+            raise ToolkitError(f"{self.file}: {error}; nothing was changed") from error
+
+    @contextmanager
+    def changing(self) -> Iterator[Change]:
+        """Give a transaction: all of it is kept, or, where it raises, nothing."""
+        with self._connected() as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield Change(database, self.clock())
+            except BaseException:
+                database.rollback()
+                raise
+            database.commit()
+
+    def draft(self, designer: str, photo: str) -> Draft | None:
+        """Return a designer's draft of a photo."""
+        rows = self._rows(
+            "SELECT document, revision, moment FROM drafts WHERE designer = ? AND photo = ?",
+            designer,
+            photo,
+        )
+        return Draft(*rows[0]) if rows else None
+
+    def drafted(self, designer: str) -> dict[str, float]:
+        """Return when each photo's draft was last saved."""
+        return dict(self._rows("SELECT photo, moment FROM drafts WHERE designer = ?", designer))
+
+    def skipped(self, designer: str) -> dict[str, float]:
+        """Return when each photo was skipped."""
+        return dict(self._rows("SELECT photo, moment FROM skips WHERE designer = ?", designer))
+
+    def submission(self, number: int) -> Submission | None:
+        """Return a submission by its id."""
+        rows = self._rows(f"{_SUBMISSION} WHERE id = ?", number)
+        return _submission(rows[0]) if rows else None
+
+    def submissions(
+        self,
+        state: State | None = None,
+        designer: str | None = None,
+        photo: str | None = None,
+    ) -> list[Submission]:
+        """Return submissions, oldest first."""
+        wanted = {"state": state, "designer": designer, "photo": photo}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in given)
+        query = f"{_SUBMISSION} {f'WHERE {where}' if where else ''} ORDER BY id"
+        return [_submission(row) for row in self._rows(query, *given.values())]
+
+    def latest(self, designer: str | None = None) -> dict[tuple[str, str], tuple[int, State, str]]:
+        """Return id, state and comment of the last version, by designer and photo."""
+        where = "" if designer is None else "WHERE designer = ?"
+        rows = self._rows(
+            f"SELECT designer, photo, MAX(version), id, state, COALESCE((SELECT comment FROM "  # noqa: S608 - no values
+            "reviews WHERE submission = submissions.id ORDER BY id DESC LIMIT 1), '') "
+            f"FROM submissions {where} GROUP BY designer, photo",
+            *([] if designer is None else [designer]),
+        )
+        return {(who, photo): (key, State(state), comment)
+                for who, photo, _, key, state, comment in rows}  # fmt: skip
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return who did what, oldest first."""
+        names = ("moment", "person", "what", "designer", "photo", "detail")
+        rows = self._rows(f"SELECT {', '.join(names)} FROM log ORDER BY id")  # noqa: S608 - no values
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def session(self, token: str) -> str | None:
+        """Return whose session it is; `None` where there is none, or it has ended."""
+        rows = self._rows("SELECT person, ends FROM sessions WHERE token = ?", token)
+        return rows[0][0] if rows and rows[0][1] > self.clock() else None
+
+    def failures(self, person: str) -> tuple[int, float]:
+        """Return how often somebody failed to sign in in a row, and when the last time."""
+        rows = self._rows("SELECT count, moment FROM failures WHERE person = ?", person)
+        return rows[0] if rows else (0, 0.0)
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with self._connected() as database:
+            return database.execute(query, values).fetchall()
+
+
+class Change:
+    """A transaction of the store."""
+
+    def __init__(self, database: sqlite3.Connection, now: float) -> None:
+        self._database, self.now = database, now
+
+    def note(
+        self, person: str, what: str, designer: str | None = None, photo: str | None = None,
+        **detail: object,
+    ) -> None:  # fmt: skip
+        """Write a line of the log."""
+        self._do(
+            "INSERT INTO log (moment, person, what, designer, photo, detail) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            self.now, person, what, designer, photo, json.dumps(detail, sort_keys=True),
+        )  # fmt: skip
+
+    def revision(self, designer: str, photo: str) -> int:
+        """Return the revision of a draft; 0 where there is none."""
+        row = self._do(
+            "SELECT revision FROM drafts WHERE designer = ? AND photo = ?", designer, photo
+        ).fetchone()
+        return row[0] if row else 0
+
+    def save_draft(self, designer: str, photo: str, revision: int, document: bytes) -> None:
+        """Keep a draft in the place of the one before."""
+        self._do(
+            "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?)",
+            designer, photo, revision, document, self.now,
+        )  # fmt: skip
+
+    def drop_draft(self, designer: str, photo: str) -> None:
+        """Forget a draft; what it was handed in as stays."""
+        self._do("DELETE FROM drafts WHERE designer = ? AND photo = ?", designer, photo)
+
+    def skip(self, designer: str, photo: str) -> None:
+        """Put a photo at the end of a designer's queue."""
+        self._do("INSERT OR REPLACE INTO skips VALUES (?, ?, ?)", designer, photo, self.now)
+
+    def submit(
+        self,
+        designer: str,
+        photo: str,
+        strokes: bytes | None,
+        picture: bytes,
+        base: str | None,
+        findings: list[dict[str, Any]],
+    ) -> int:
+        """Add the next version of a sketch, and return its id; one that waits is replaced."""
+        (version,) = self._do(
+            "SELECT COALESCE(MAX(version), 0) + 1 FROM submissions "
+            "WHERE designer = ? AND photo = ?", designer, photo,
+        ).fetchone()  # fmt: skip
+        self._do(
+            "UPDATE submissions SET state = ? WHERE designer = ? AND photo = ? AND state = ?",
+            State.REPLACED, designer, photo, State.WAITING,
+        )  # fmt: skip
+        added = self._do(
+            "INSERT INTO submissions (designer, photo, version, state, strokes, picture, base, "
+            "findings, moment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            designer, photo, version, State.WAITING, strokes, picture, base,
+            json.dumps(findings), self.now,
+        )  # fmt: skip
+        return int(added.lastrowid or 0)
+
+    def move(self, number: int, before: State, after: State) -> bool:
+        """Put a submission into another state; whether it was in the one before."""
+        moved = self._do(
+            "UPDATE submissions SET state = ? WHERE id = ? AND state = ?", after, number, before
+        )
+        return moved.rowcount == 1
+
+    def unreview(self, number: int) -> None:
+        """Forget the last decision about a submission: it could not be carried out."""
+        self._do(
+            "DELETE FROM reviews WHERE id = "
+            "(SELECT MAX(id) FROM reviews WHERE submission = ?)", number,
+        )  # fmt: skip
+
+    def review(self, number: int, reviewer: str, decision: State, comment: str) -> None:
+        """Keep what a reviewer decided."""
+        self._do(
+            "INSERT INTO reviews (submission, reviewer, decision, comment, moment) "
+            "VALUES (?, ?, ?, ?, ?)", number, reviewer, decision, comment, self.now,
+        )  # fmt: skip
+
+    def begin_session(self, token: str, person: str, ends: float) -> None:
+        """Keep a session, and forget those that have ended."""
+        self._do("DELETE FROM sessions WHERE ends <= ?", self.now)
+        self._do("INSERT INTO sessions VALUES (?, ?, ?)", token, person, ends)
+
+    def end_session(self, token: str) -> None:
+        """Forget a session."""
+        self._do("DELETE FROM sessions WHERE token = ?", token)
+
+    def count_failure(self, person: str, count: int) -> None:
+        """Keep how often somebody failed to sign in in a row; 0 is forgotten."""
+        if count:
+            self._do("INSERT OR REPLACE INTO failures VALUES (?, ?, ?)", person, count, self.now)
+        else:
+            self._do("DELETE FROM failures WHERE person = ?", person)
+
+    def _do(self, query: str, *values: object) -> sqlite3.Cursor:
+        return self._database.execute(query, values)
+
+
+def _submission(row: tuple[Any, ...]) -> Submission:
+    key, designer, photo, version, state, strokes, picture, base, findings, moment, comment = row
+    return Submission(
+        key, designer, photo, version, State(state), strokes, picture, base,
+        tuple(json.loads(findings)), moment, comment,
+    )  # fmt: skip

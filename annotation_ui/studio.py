@@ -1,0 +1,430 @@
+"""The rules of the studio: who draws what, what may be handed in, who decides, what happens then.
+
+Every method takes the person who asks, and refuses in one line what they may not do. Nothing gets
+into the dataset but through `edits`, after a review.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from annotation_ui.findings import Known, facts_of, findings_of
+from annotation_ui.messages import CANVAS, read_message
+from annotation_ui.people import Person, Role
+from annotation_ui.store import Change, State, Store, Submission
+from clothes_toolkit.dataset import Dataset, Photo
+from clothes_toolkit.edits.change import apply, recover
+from clothes_toolkit.edits.files import file_sha256
+from clothes_toolkit.edits.plan import Plan, Step
+from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.images import ImageFacts, png_bytes
+from clothes_toolkit.inspection import inspect_images
+from clothes_toolkit.naming import Scheme, Side, SketchName
+from clothes_toolkit.report import Finding, Severity
+from clothes_toolkit.strokes import SCHEMA, Drawing, parse_drawing, render
+
+RELEASE_SIZE = (512, 512)
+"""Pixels of the sketches of a release."""
+LONGEST_COMMENT = 2000
+FIRST_OF_CLOTHES, LAST_OF_CLOTHES = "01", "09"
+
+
+class NotAllowedError(ToolkitError):
+    """Somebody asked for what is not theirs."""
+
+
+class OutdatedError(ToolkitError):
+    """A draft was changed in another tab meanwhile."""
+
+
+class Standing(IntEnum):
+    """Where a designer stands with a photo, most urgent first."""
+
+    RETURNED = 0
+    STARTED = 1
+    OPEN = 2
+    SKIPPED = 3
+    WAITING = 4
+    DONE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A photo and where a designer stands with it.
+
+    Attributes:
+        comment: the reviewer's, where a sketch was returned.
+        submission: id of the last version, where there is one.
+    """
+
+    photo: str
+    standing: Standing
+    comment: str = ""
+    submission: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a sketch that was handed in.
+
+    Attributes:
+        submission: its id, or `None` where a finding forbids it.
+        findings: what the rules said.
+    """
+
+    submission: int | None
+    findings: tuple[Finding, ...]
+
+
+class Studio:
+    """One dataset being drawn.
+
+    Args:
+        root: the dataset's folder.
+        store: what is remembered.
+        scheme: how files are named; "auto" looks.
+        size: pixels of the sketches, (width, height).
+        line_width: of all sketches, in their pixels at full pressure; as drawn, if left out.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        store: Store,
+        scheme: str = "auto",
+        size: tuple[int, int] = RELEASE_SIZE,
+        line_width: float | None = None,
+    ) -> None:
+        self.root, self.store, self.scheme = root, store, scheme
+        self.size, self.line_width = size, line_width
+        self._waiting_facts: dict[int, ImageFacts] = {}
+        self.settle()
+
+    def dataset(self) -> Dataset:
+        """Index the dataset's folder as it is now."""
+        return Dataset.open(self.root, self.scheme)
+
+    def photo(self, stem: str) -> Photo:
+        """Return a photo by its stem; raises `ToolkitError` where there is none."""
+        return _photo_of(self.dataset(), stem)
+
+    # Drawing
+
+    def tasks(self, person: Person) -> list[Task]:
+        """Return every photo, in the order in which a designer is asked to draw them."""
+        designer = _designer(person)
+        dataset = self.dataset()
+        drawn = {sketch.photo for sketch in dataset.sketches if sketch.designer == designer}
+        drafts, skips = self.store.drafted(designer), self.store.skipped(designer)
+        latest = {photo: found for (_, photo), found in self.store.latest(designer).items()}
+
+        def task(stem: str) -> Task:
+            number, state, comment = latest.get(stem, (None, None, ""))
+            if state is State.RETURNED:
+                return Task(stem, Standing.RETURNED, comment, number)
+            if state in (State.WAITING, State.ACCEPTING):
+                return Task(stem, Standing.WAITING, "", number)
+            if stem in drafts:
+                return Task(stem, Standing.STARTED, "", number)
+            if stem in drawn:
+                return Task(stem, Standing.DONE, "", number)
+            return Task(stem, Standing.SKIPPED if stem in skips else Standing.OPEN, "", number)
+
+        tasks = [task(stem) for stem in dict.fromkeys(photo.stem for photo in dataset.photos)]
+        return sorted(tasks, key=lambda t: (t.standing, skips.get(t.photo, 0.0), t.photo))
+
+    def next_task(self, person: Person, after: str | None = None) -> Task | None:
+        """Return what a designer is asked to draw now, `after` last; `None` where all is done."""
+        todo = [task for task in self.tasks(person) if task.standing < Standing.WAITING]
+        todo.sort(key=lambda task: task.photo == after)
+        return todo[0] if todo else None
+
+    def skip(self, person: Person, photo: str) -> None:
+        """Put a photo at the end of a designer's queue."""
+        designer = _designer(person)
+        self.photo(photo)
+        with self.store.changing() as change:
+            change.skip(designer, photo)
+            change.note(person.name, "skip", designer, photo)
+
+    def drawing(self, person: Person, photo: str) -> tuple[bytes, int]:
+        """Return what a designer goes on with, as a document, and its revision.
+
+        That is their draft, or the strokes that they handed in last, or an empty canvas.
+        """
+        designer = _designer(person)
+        self.photo(photo)
+        draft = self.store.draft(designer, photo)
+        if draft is not None:
+            return draft.document, draft.revision
+        versions = self.store.submissions(designer=designer, photo=photo)
+        last = next((s.strokes for s in reversed(versions) if s.strokes is not None), None)
+        return last or Drawing(f"{photo}_{designer}", CANVAS, ()).to_bytes(), 0
+
+    def save_draft(self, person: Person, photo: str, revision: int, data: bytes) -> int:
+        """Keep what was drawn so far, and return the new revision.
+
+        Args:
+            person: the designer.
+            photo: its stem.
+            revision: the one that `data` goes on from.
+            data: the drawing, as JSON.
+
+        Raises `OutdatedError` where another tab saved meanwhile.
+        """
+        designer = _designer(person)
+        self.photo(photo)
+        drawing = read_message(data, f"{photo}_{designer}")
+        with self.store.changing() as change:
+            there = change.revision(designer, photo)
+            if there != revision:
+                raise OutdatedError(
+                    f"{photo}: this drawing was changed in another window; reload to go on with it"
+                )
+            change.save_draft(designer, photo, there + 1, drawing.to_bytes())
+            if not there:
+                change.note(person.name, "begin", designer, photo)
+            return there + 1
+
+    def submit_drawing(self, person: Person, photo: str) -> Outcome:
+        """Hand in a designer's draft of a photo; see `submit_picture`."""
+        designer = _designer(person)
+        draft = self.store.draft(designer, photo)
+        if draft is None:
+            raise ToolkitError(f"{photo}: nothing is drawn yet")
+        drawing = parse_drawing(json.loads(draft.document))
+        picture = png_bytes(render(drawing, self.size, self.line_width).convert("RGB"))
+
+        def keep(change: Change) -> None:
+            if change.revision(designer, photo) != draft.revision:
+                raise OutdatedError(f"{photo}: it was drawn on meanwhile; hand it in again")
+            change.drop_draft(designer, photo)
+
+        return self._submit(person, photo, drawing.to_bytes(), picture, keep)
+
+    def submit_picture(self, person: Person, photo: str, picture: bytes) -> Outcome:
+        """Hand in a sketch drawn elsewhere, the bytes of a PNG of the release's size.
+
+        An error among the findings forbids it: then nothing is kept.
+        """
+        return self._submit(person, photo, None, picture, lambda _change: None)
+
+    def _submit(
+        self,
+        person: Person,
+        photo: str,
+        strokes: bytes | None,
+        picture: bytes,
+        keep: Callable[[Change], None],
+    ) -> Outcome:
+        name = SketchName(photo, _designer(person))
+        dataset = self.dataset()
+        path = _place_of(dataset, name)
+        facts = facts_of(picture)
+        findings = findings_of(dataset, path, name, facts, self._known(dataset))
+        if any(finding.severity is Severity.ERROR for finding in findings):
+            return Outcome(None, tuple(findings))
+        told = [finding.to_json() for finding in findings]
+        base = self._sha256(path)
+        with self.store.changing() as change:
+            keep(change)
+            number = change.submit(name.designer, photo, strokes, picture, base, told)
+            change.note(
+                person.name, "submit", name.designer, photo,
+                submission=number, sha256=hashlib.sha256(picture).hexdigest(),
+            )  # fmt: skip
+        self._waiting_facts[number] = facts
+        return Outcome(number, tuple(findings))
+
+    def _known(self, dataset: Dataset) -> Known:
+        """Return the facts of the sketches in the dataset and of those that wait."""
+        facts = inspect_images(dataset)
+        known = {
+            SketchName(sketch.photo, sketch.designer): facts[sketch.path]
+            for sketch in dataset.sketches
+            if sketch.path in facts
+        }
+        waiting = self.store.submissions(State.WAITING)
+        for one in waiting:
+            if one.id not in self._waiting_facts:
+                self._waiting_facts[one.id] = facts_of(one.picture)
+            known[SketchName(one.photo, one.designer)] = self._waiting_facts[one.id]
+        return known
+
+    # Reviewing
+
+    def waiting(self, person: Person) -> list[Submission]:
+        """Return what a reviewer may decide about, oldest first; own sketches are not among it."""
+        _require(person, Role.REVIEWER)
+        return [s for s in self.store.submissions(State.WAITING) if s.designer != person.designer]
+
+    def submission(self, person: Person, number: int) -> Submission:
+        """Return a submission of the person's own, or any for a reviewer."""
+        found = self.store.submission(number)
+        if found is None or not (person.may_review or found.designer == person.designer):
+            raise NotAllowedError(f"there is no submission {number} for you")
+        return found
+
+    def give_back(self, person: Person, number: int, comment: str) -> None:
+        """Return a sketch to its designer, who reads the comment and draws on."""
+        found = self._to_decide(person, number)
+        comment = comment.strip()
+        if not comment:
+            raise ToolkitError("say in a comment what is to be changed")
+        if len(comment) > LONGEST_COMMENT:
+            raise ToolkitError(f"the comment has more than {LONGEST_COMMENT} characters")
+        with self.store.changing() as change:
+            self._leave_waiting(change, found, State.RETURNED)
+            change.review(number, person.name, State.RETURNED, comment)
+            if found.strokes is not None and not change.revision(found.designer, found.photo):
+                change.save_draft(found.designer, found.photo, 1, found.strokes)
+            change.note(person.name, "return", found.designer, found.photo, submission=number)
+
+    def accept(self, person: Person, number: int) -> str:
+        """Put a sketch into the dataset, and return its path there.
+
+        Raises `ToolkitError` where the dataset has changed so that it does not fit, or cannot be
+        written; the sketch then waits as before.
+        """
+        found = self._to_decide(person, number)
+        with self.store.changing() as change:
+            self._leave_waiting(change, found, State.ACCEPTING)
+            change.review(number, person.name, State.ACCEPTED, "")
+            change.note(person.name, "accept", found.designer, found.photo, submission=number)
+        try:
+            plan = self._plan(found)
+            apply(self.root, plan)
+        except BaseException as error:
+            self._take_back(found, str(error))
+            raise
+        self._finish(found)
+        return plan.steps[0].target or ""
+
+    def settle(self) -> None:
+        """Finish or take back what a server that died left halfway."""
+        recover(self.root)
+        for found in self.store.submissions(State.ACCEPTING):
+            path = _place_of(self.dataset(), SketchName(found.photo, found.designer))
+            if self._sha256(path) == hashlib.sha256(found.picture).hexdigest():
+                self._finish(found)
+            else:
+                self._take_back(found, "the server stopped")
+
+    def _to_decide(self, person: Person, number: int) -> Submission:
+        _require(person, Role.REVIEWER)
+        found = self.submission(person, number)
+        if found.designer == person.designer:
+            raise NotAllowedError("nobody decides about a sketch of their own")
+        return found
+
+    def _leave_waiting(self, change: Change, found: Submission, state: State) -> None:
+        if not change.move(found.id, State.WAITING, state):
+            raise ToolkitError(
+                f"{found.photo}_{found.designer}: is not waiting any more; look at the list again"
+            )
+
+    def _take_back(self, found: Submission, why: str) -> None:
+        with self.store.changing() as change:
+            if change.move(found.id, State.ACCEPTING, State.WAITING):
+                change.unreview(found.id)
+                change.note("studio", "take back", found.designer, found.photo, why=why)
+
+    def _finish(self, found: Submission) -> None:
+        with self.store.changing() as change:
+            if change.move(found.id, State.ACCEPTING, State.ACCEPTED):
+                change.note("studio", "accepted", found.designer, found.photo,
+                            submission=found.id)  # fmt: skip
+        self._waiting_facts.pop(found.id, None)
+
+    def _plan(self, found: Submission) -> Plan:
+        """Return the change that puts a sketch and its strokes into the dataset."""
+        name = SketchName(found.photo, found.designer)
+        path = _place_of(self.dataset(), name)
+        there = self._sha256(path)
+        if there is not None and there not in self._expected(found):
+            raise ToolkitError(
+                f"{path}: was changed by somebody else since the sketch was handed in; "
+                "return it, or put the file right first"
+            )
+        why = f"submission {found.id}, version {found.version}"
+        steps = [Step(None if there is None else path, path, why, found.picture, there)]
+        strokes = f"strokes/{name.stem}.json"
+        drawn = self._sha256(strokes)
+        if found.strokes is not None:
+            source = None if drawn is None else strokes
+            steps.append(Step(source, strokes, why, found.strokes, drawn))
+        elif drawn is not None:
+            steps.append(Step(strokes, None, "the strokes of an earlier version"))
+        return Plan("annotate", tuple(steps))
+
+    def _expected(self, found: Submission) -> set[str | None]:
+        """Return the hashes that the file in a sketch's place may have."""
+        versions = self.store.submissions(State.ACCEPTED, found.designer, found.photo)
+        return {found.base, *(hashlib.sha256(v.picture).hexdigest() for v in versions)}
+
+    def _sha256(self, path: str) -> str | None:
+        try:
+            return file_sha256(self.root / path)
+        except FileNotFoundError:
+            return None
+
+    # Looking
+
+    def coverage(self) -> Mapping[tuple[str, str], Standing]:
+        """Return where every designer stands with every photo, by (photo, designer)."""
+        found = {
+            (sketch.photo, sketch.designer): Standing.DONE for sketch in self.dataset().sketches
+        }
+        standing = {State.WAITING: Standing.WAITING, State.ACCEPTING: Standing.WAITING,
+                    State.RETURNED: Standing.RETURNED}  # fmt: skip
+        for (designer, photo), (_, state, _) in self.store.latest().items():
+            if state in standing:
+                found[photo, designer] = standing[state]
+        return found
+
+
+def empty_document() -> dict[str, object]:
+    """Return the document of a pad without strokes."""
+    return {"schema": SCHEMA, "canvas": list(CANVAS), "strokes": []}
+
+
+def _designer(person: Person) -> str:
+    _require(person, Role.DESIGNER)
+    return str(person.designer)
+
+
+def _require(person: Person, role: Role) -> None:
+    if role not in person.roles:
+        raise NotAllowedError(f"{person.name} is no {role}")
+
+
+def _photo_of(dataset: Dataset, stem: str) -> Photo:
+    for photo in dataset.photos:
+        if photo.stem == stem:
+            return photo
+    raise ToolkitError(f"{stem!r}: there is no such photo")
+
+
+def _place_of(dataset: Dataset, name: SketchName) -> str:
+    """Return the path of a sketch, beside its photo's split; raises `ToolkitError`."""
+    if (
+        dataset.scheme is Scheme.CLOTHES
+        and not FIRST_OF_CLOTHES <= name.designer <= LAST_OF_CLOTHES
+    ):
+        raise ToolkitError(
+            f"designer {name.designer}: a dataset named as Clothes-V1 has designers 01 to 09"
+        )
+    photo = _photo_of(dataset, name.photo)
+    for sketch in dataset.sketches:
+        if (sketch.split, sketch.photo, sketch.designer) == (photo.split, *_parts(name)):
+            return sketch.path
+    return f"{dataset.layout.folder(photo.split, Side.SKETCH)}/{name.stem}.png"
+
+
+def _parts(name: SketchName) -> tuple[str, str]:
+    return name.photo, name.designer
