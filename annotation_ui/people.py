@@ -125,13 +125,16 @@ class People:
     def add(self, person: Person) -> None:
         """Add somebody; raises `ToolkitError` where their name or number is taken."""
         with self._writing():
-            there = self.all()
-            for other in there:
-                if other.name == person.name:
-                    raise ToolkitError(f"{person.name} is there already; remove them first")
-                if person.designer and other.designer == person.designer:
-                    raise ToolkitError(f"designer {person.designer} is {other.name} already")
-            self._write([*there, person])
+            self.check(person)
+            self._write([*self.all(), person])
+
+    def check(self, person: Person) -> None:
+        """Raise `ToolkitError` where somebody cannot be added."""
+        for other in self.all():
+            if other.name == person.name:
+                raise ToolkitError(f"{person.name} is there already; remove them first")
+            if person.designer and other.designer == person.designer:
+                raise ToolkitError(f"designer {person.designer} is {other.name} already")
 
     def remove(self, name: str) -> Person:
         """Take somebody out, and return them; raises `ToolkitError` where there is no such name."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from annotation_ui.findings import Known, facts_of, findings_of
 from annotation_ui.messages import CANVAS, read_message
 from annotation_ui.people import Person, Role
+from annotation_ui.photos import plan_photo
 from annotation_ui.store import Change, State, Store, Submission
 from clothes_toolkit.dataset import Dataset, Photo
 from clothes_toolkit.edits.change import apply, recover
@@ -26,7 +27,7 @@ from clothes_toolkit.images import ImageFacts, png_bytes
 from clothes_toolkit.inspection import inspect_images
 from clothes_toolkit.naming import Scheme, Side, SketchName
 from clothes_toolkit.report import Finding, Severity
-from clothes_toolkit.strokes import SCHEMA, Drawing, parse_drawing, render
+from clothes_toolkit.strokes import Drawing, parse_drawing, render
 
 RELEASE_SIZE = (512, 512)
 """Pixels of the sketches of a release."""
@@ -90,6 +91,7 @@ class Studio:
         scheme: how files are named; "auto" looks.
         size: pixels of the sketches, (width, height).
         line_width: of all sketches, in their pixels at full pressure; as drawn, if left out.
+        alone: whether one person uses it, who then decides about their own sketches, too.
     """
 
     def __init__(
@@ -99,9 +101,11 @@ class Studio:
         scheme: str = "auto",
         size: tuple[int, int] = RELEASE_SIZE,
         line_width: float | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
         self.root, self.store, self.scheme = root, store, scheme
-        self.size, self.line_width = size, line_width
+        self.size, self.line_width, self.alone = size, line_width, alone
         self._waiting_facts: dict[int, ImageFacts] = {}
         self.settle()
 
@@ -112,6 +116,13 @@ class Studio:
     def photo(self, stem: str) -> Photo:
         """Return a photo by its stem; raises `ToolkitError` where there is none."""
         return _photo_of(self.dataset(), stem)
+
+    def photo_file(self, stem: str) -> Path:
+        """Return a photo's file; raises `ToolkitError` where there is none inside the dataset."""
+        file = (self.root / self.photo(stem).path).resolve()
+        if not file.is_relative_to(self.root.resolve()):
+            raise ToolkitError(f"{stem}: leads out of the dataset")
+        return file
 
     # Drawing
 
@@ -261,7 +272,8 @@ class Studio:
     def waiting(self, person: Person) -> list[Submission]:
         """Return what a reviewer may decide about, oldest first; own sketches are not among it."""
         _require(person, Role.REVIEWER)
-        return [s for s in self.store.submissions(State.WAITING) if s.designer != person.designer]
+        waiting = self.store.submissions(State.WAITING)
+        return [one for one in waiting if self._may_decide(person, one)]
 
     def submission(self, person: Person, number: int) -> Submission:
         """Return a submission of the person's own, or any for a reviewer."""
@@ -318,9 +330,12 @@ class Studio:
     def _to_decide(self, person: Person, number: int) -> Submission:
         _require(person, Role.REVIEWER)
         found = self.submission(person, number)
-        if found.designer == person.designer:
+        if not self._may_decide(person, found):
             raise NotAllowedError("nobody decides about a sketch of their own")
         return found
+
+    def _may_decide(self, person: Person, found: Submission) -> bool:
+        return self.alone or found.designer != person.designer
 
     def _leave_waiting(self, change: Change, found: Submission, state: State) -> None:
         if not change.move(found.id, State.WAITING, state):
@@ -373,6 +388,18 @@ class Studio:
         except FileNotFoundError:
             return None
 
+    def add_photo(self, person: Person, data: bytes, split: str = "train") -> str:
+        """Add a photo to the dataset under the next free number, and return its stem.
+
+        Raises `TwinError` where it looks like one that is there.
+        """
+        _require(person, Role.REVIEWER)
+        stem, plan = plan_photo(self.dataset(), data, split)
+        apply(self.root, plan)
+        with self.store.changing() as change:
+            change.note(person.name, "add photo", None, stem)
+        return stem
+
     # Looking
 
     def coverage(self) -> Mapping[tuple[str, str], Standing]:
@@ -386,11 +413,6 @@ class Studio:
             if state in standing:
                 found[photo, designer] = standing[state]
         return found
-
-
-def empty_document() -> dict[str, object]:
-    """Return the document of a pad without strokes."""
-    return {"schema": SCHEMA, "canvas": list(CANVAS), "strokes": []}
 
 
 def _designer(person: Person) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from clothes_toolkit.checks import RULES
-from clothes_toolkit.cli import COMMANDS, cli
+from clothes_toolkit.cli import cli
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
 WIDTH = 88
@@ -24,16 +24,23 @@ def page() -> str:
         )
     ]
     top = click.Context(cli, info_name="clothes-toolkit", terminal_width=WIDTH)
-    for name in COMMANDS:
-        command = cli.get_command(top, name)
-        assert command is not None
-        context = click.Context(command, top, name, terminal_width=WIDTH)
-        parts.append(f"\n## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    parts += [_section(name, cli, top) for name in cli.list_commands(top)]
     rules = "".join(f"| `{r.name}` | {r.severity} | {r.summary} |\n" for r in RULES)
     parts.append(
         f"\n## Rules of validate\n\n| rule | severity | fires for |\n|---|---|---|\n{rules}"
     )
     return "".join(parts)
+
+
+def _section(name: str, group: click.Group, above: click.Context) -> str:
+    command = group.get_command(above, name)
+    assert command is not None
+    context = click.Context(command, above, name, terminal_width=WIDTH)
+    path = context.command_path.removeprefix("clothes-toolkit ")
+    section = f"\n## {path}\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        section += "".join(_section(n, command, context) for n in command.list_commands(context))
+    return section
 
 
 if __name__ == "__main__":

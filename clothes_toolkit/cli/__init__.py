@@ -30,7 +30,7 @@ COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, commands_at=COMMANDS)
+@click.group(cls=LazyGroup, commands_at=COMMANDS, entry_points="clothes_toolkit.commands")
 @click.version_option(__version__, prog_name="clothes-toolkit")
 @debug_option
 def cli() -> None:

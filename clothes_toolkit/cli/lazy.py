@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.metadata
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 import click
@@ -13,14 +15,25 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class LazyGroup(click.Group):
-    """Commands by name, each at "module:attribute"; unknown names get a suggestion."""
+    """Commands by name, each at "module:attribute"; unknown names get a suggestion.
+
+    Those of other packages are found by the entry points of a group, after its own.
+    """
 
     debug = False
     """Whether --debug was given anywhere on the command line."""
 
-    def __init__(self, *args: Any, commands_at: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, commands_at: Mapping[str, str], entry_points: str, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.commands_at = commands_at
+        self.own, self.entry_points = commands_at, entry_points
+
+    @cached_property
+    def commands_at(self) -> Mapping[str, str]:
+        """Where every command is."""
+        others = importlib.metadata.entry_points(group=self.entry_points)
+        return {**self.own, **{point.name: point.value for point in others}}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of a dataset's life."""
@@ -28,9 +41,10 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command."""
-        if cmd_name not in self.commands_at:
+        place = self.own.get(cmd_name) or self.commands_at.get(cmd_name)
+        if place is None:
             return super().get_command(ctx, cmd_name)
-        module, _, attribute = self.commands_at[cmd_name].partition(":")
+        module, _, attribute = place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 

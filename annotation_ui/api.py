@@ -1,0 +1,210 @@
+"""What the pages, and programs, can ask of the studio: one function each, JSON in and out.
+
+Each answers with an object; what cannot be done has the one line `error` in it. They are Gradio's
+named endpoints: `gradio_client` reaches them as well as the pages do.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from annotation_ui.people import Person
+from annotation_ui.search import Search
+from annotation_ui.sessions import Door
+from annotation_ui.store import Submission
+from annotation_ui.studio import NotAllowedError, Outcome, OutdatedError, Standing, Studio, Task
+from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.report import Finding
+
+Answer = dict[str, Any]
+
+
+def endpoints(studio: Studio, door: Door, search: Search | None) -> list[Callable[..., Answer]]:
+    """Return the functions, named as their endpoints."""
+
+    def asking(request: gr.Request) -> Person:
+        # Gradio's queue carries the name only.
+        person = door.named(request.username)
+        if person is None:
+            raise NotAllowedError("sign in first")
+        return person
+
+    def me(request: gr.Request) -> Answer:
+        """Say who asks, what they may do, and what this studio has."""
+        person = asking(request)
+        dataset = studio.dataset()
+        return {
+            "name": person.name,
+            "designer": person.designer,
+            "draws": person.may_draw,
+            "reviews": person.may_review,
+            "dataset": studio.root.name,
+            "photos": len({photo.stem for photo in dataset.photos}),
+            "searches": search is not None,
+        }
+
+    def tasks(request: gr.Request) -> Answer:
+        """List every photo and where the designer stands with it, in the order of the queue."""
+        return {"tasks": [_task(task) for task in studio.tasks(asking(request))]}
+
+    def next_task(after: str, request: gr.Request) -> Answer:
+        """Say which photo is to be drawn now; `after` comes last, "" is none."""
+        task = studio.next_task(asking(request), after or None)
+        return {"task": None if task is None else _task(task)}
+
+    def drawing(photo: str, request: gr.Request) -> Answer:
+        """Return what the designer goes on with: the strokes, their revision, the task."""
+        person = asking(request)
+        document, revision = studio.drawing(person, photo)
+        task = next(task for task in studio.tasks(person) if task.photo == photo)
+        return {"drawing": json.loads(document), "revision": revision, "task": _task(task)}
+
+    def save_draft(
+        photo: str, revision: int, drawing: dict[str, Any], request: gr.Request
+    ) -> Answer:
+        """Keep what is drawn so far; `revision` is the one that it goes on from."""
+        data = json.dumps(drawing).encode()
+        return {"revision": studio.save_draft(asking(request), photo, revision, data)}
+
+    def skip(photo: str, request: gr.Request) -> Answer:
+        """Put a photo at the end of the queue."""
+        studio.skip(asking(request), photo)
+        return {}
+
+    def submit(photo: str, request: gr.Request) -> Answer:
+        """Hand in the draft of a photo."""
+        person = asking(request)
+        return told_of(studio, search, person, photo, studio.submit_drawing(person, photo))
+
+    def waiting(request: gr.Request) -> Answer:
+        """List the sketches that a reviewer may decide about, oldest first."""
+        return {"waiting": [_submission(one) for one in studio.waiting(asking(request))]}
+
+    def accept(submission: int, request: gr.Request) -> Answer:
+        """Put a sketch into the dataset."""
+        return {"path": studio.accept(asking(request), submission)}
+
+    def give_back(submission: int, comment: str, request: gr.Request) -> Answer:
+        """Return a sketch to its designer with a comment."""
+        studio.give_back(asking(request), submission, comment)
+        return {}
+
+    def coverage(request: gr.Request) -> Answer:
+        """Say who has drawn what: photos down, designers across."""
+        asking(request)
+        found = studio.coverage()
+        photos = sorted({photo.stem for photo in studio.dataset().photos})
+        designers = sorted({designer for _, designer in found})
+        return {
+            "photos": photos,
+            "designers": designers,
+            "standing": [
+                [_name(found.get((photo, designer))) for designer in designers] for photo in photos
+            ],
+        }
+
+    def find(drawing: dict[str, Any], request: gr.Request) -> Answer:
+        """Rank the photos for a drawing that is not handed in, most alike first."""
+        asking(request)
+        if search is None:
+            raise ToolkitError("this studio was started without --checkpoint")
+        ranked = search.find_drawing(json.dumps(drawing).encode())
+        return {"photos": [{"photo": photo, "likeness": likeness} for photo, likeness in ranked]}
+
+    every: list[Callable[..., Answer]] = [
+        me,
+        tasks,
+        next_task,
+        drawing,
+        save_draft,
+        skip,
+        submit,
+        waiting,
+        accept,
+        give_back,
+        coverage,
+        find,
+    ]
+    return [_answering(function) for function in every]
+
+
+def told_of(
+    studio: Studio, search: Search | None, person: Person, photo: str, outcome: Outcome
+) -> Answer:
+    """Return what a designer is told of a sketch handed in, and what it retrieves, if that works.
+
+    `found` has the rank of its own photo, of how many, and the first photos.
+    """
+    answer: Answer = {
+        "submission": outcome.submission,
+        "findings": [_finding(finding) for finding in outcome.findings],
+    }
+    if search is not None and outcome.submission is not None:
+        picture = studio.submission(person, outcome.submission).picture
+        with Image.open(io.BytesIO(picture), formats=["PNG"]) as image:
+            rank, first = search.rank_of(image.convert("RGB"), photo)
+        answer["found"] = {
+            "rank": rank,
+            "among": len(studio.dataset().photos),
+            "photos": [{"photo": stem, "likeness": likeness} for stem, likeness in first],
+        }
+    return answer
+
+
+def _answering(function: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Return a function that answers in one line where something cannot be done."""
+
+    @wraps(function)
+    def answering(*inputs: Any, **named: Any) -> Answer:
+        try:
+            return function(*inputs, **named)
+        except ToolkitError as error:
+            kind = {NotAllowedError: "not allowed", OutdatedError: "outdated"}.get(type(error), "")
+            return {"error": " ".join(str(error).split()), "kind": kind}
+        except (TypeError, ValueError, OverflowError) as error:
+            return {"error": f"this call cannot be understood ({error})", "kind": "bad call"}
+
+    return answering
+
+
+def _name(standing: Standing | None) -> str:
+    return Standing.OPEN.name.lower() if standing is None else standing.name.lower()
+
+
+def _task(task: Task) -> Answer:
+    return {
+        "photo": task.photo,
+        "standing": _name(task.standing),
+        "comment": task.comment,
+        "submission": task.submission,
+    }
+
+
+def _finding(finding: Finding) -> Answer:
+    told = finding.to_json()
+    return {name: told[name] for name in ("rule", "severity", "message", "hint", "related")}
+
+
+def _submission(one: Submission) -> Answer:
+    return {
+        "submission": one.id,
+        "photo": one.photo,
+        "designer": one.designer,
+        "version": one.version,
+        "moment": one.moment,
+        "findings": [dict(finding) for finding in one.findings],
+        "picture": png_url(one.picture),
+    }
+
+
+def png_url(picture: bytes) -> str:
+    """Return a PNG as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"

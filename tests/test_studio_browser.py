@@ -1,0 +1,269 @@
+"""The studio as designers and reviewers meet it: a real browser, a pen, a real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from annotation_ui.store import Store
+from clothes_toolkit.dataset import Dataset
+from clothes_toolkit.images import png_bytes
+from clothes_toolkit.sources.garments import make_garments
+from clothes_toolkit.strokes import read_drawing, render
+from clothes_toolkit.validate import validate
+from tests.studio import Server, add_people, arc, browser, open_sheet, pen, served, sign_in
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Server]:
+    root = tmp_path / "Clothes-Demo"
+    make_garments(root, train_photos=6, test_photos=3, size=96)
+    add_people(root)
+    with served(root) as server:
+        yield server
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    yield from _page(chromium)
+
+
+@pytest.fixture
+def other(chromium: Browser) -> Iterator[Page]:
+    yield from _page(chromium)
+
+
+def _page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page, faults = context.new_page(), list[str]()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda told: faults.append(told.text) if told.type == "error" else None)
+    yield page
+    context.close()
+    assert not [fault for fault in faults if "ERR_INTERNET_DISCONNECTED" not in fault]
+
+
+def strokes(page: Page) -> int:
+    found = page.evaluate("clothesPad.kept.length")
+    assert isinstance(found, int)
+    return found
+
+
+def saved(page: Page) -> None:
+    expect(page.locator("#studio [role=status]")).to_have_text("Saved")
+
+
+def test_from_the_first_stroke_into_the_dataset(studio: Server, page: Page, other: Page) -> None:
+    sign_in(page, studio.url, "ann")
+    open_sheet(page)
+    photo = page.locator(".bottom .name").inner_text()
+    pen(page, arc(0.5, 0.5, 0.3))
+    pen(page, arc(0.5, 0.5, 0.2))
+    pen(page, [(0.2, 0.2, 0.9), (0.8, 0.8, 0.9)])
+    assert strokes(page) == 3
+    page.keyboard.press("Control+z")
+    assert strokes(page) == 2
+    page.keyboard.press("Control+Shift+z")
+    assert strokes(page) == 3
+    page.keyboard.press("s")
+    pen(page, [(0.5, 0.45, 0.5), (0.5, 0.55, 0.5)])
+    assert strokes(page) == 2
+    page.keyboard.press("e")
+    pen(page, [(0.7, 0.5, 1.0), (0.9, 0.5, 1.0)])
+    saved(page)
+
+    page.reload()
+    open_sheet(page)
+    assert strokes(page) == 3
+    drawn = page.evaluate("clothesPad.drawing.strokes")
+    assert [stroke["tool"] for stroke in drawn] == ["pen", "pen", "pen", "eraser"]
+    assert [("erased" in stroke) for stroke in drawn] == [False, False, True, False]
+    pressures = [point[2] for point in drawn[0]["points"]]
+    assert len(pressures) == 25
+    assert pressures == pytest.approx([round(0.3 + 0.6 * i / 24, 2) for i in range(25)], abs=1e-3)
+    page.get_by_role("button", name="Hand in").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Handed in")
+    page.get_by_role("button", name="Next photo").click()
+    expect(page.locator(".bottom .name")).not_to_have_text(photo)
+
+    sign_in(other, studio.url, "rev")
+    expect(other.get_by_role("heading", level=1)).to_have_text(f"{photo}_08")
+    other.get_by_role("button", name="Return").click()
+    expect(other.locator("#studio [role=alert]")).to_have_text(
+        "Say in a comment what is to be changed."
+    )
+    other.get_by_label("Comment for the designer").fill("The hem is missing.")
+    other.get_by_role("button", name="Return").click()
+    expect(other.locator("#studio [role=status]")).to_have_text(f"{photo}_08 was returned.")
+
+    page.goto(f"{studio.url}/#/draw")
+    page.reload()
+    open_sheet(page)
+    expect(page.locator(".comment")).to_contain_text("The hem is missing.")
+    pen(page, [(0.3, 0.85, 0.6), (0.5, 0.87, 0.8), (0.7, 0.85, 0.6)])
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("Handed in")
+
+    other.reload()
+    other.wait_for_selector(".views")
+    other.get_by_role("button", name="Accept").click()
+    expect(other.locator("#studio [role=status]")).to_have_text(f"{photo}_08 is in the dataset.")
+
+    drawing = read_drawing(studio.root / f"strokes/{photo}_08.json")
+    assert len(drawing.strokes) == 5
+    (sketch,) = studio.root.glob(f"*A/{photo}_08.png")
+    picture = png_bytes(render(drawing, (512, 512)).convert("RGB"))
+    assert sketch.read_bytes() == picture
+    assert validate(Dataset.open(studio.root)).ok
+
+
+def test_what_is_drawn_without_a_connection_is_sent_later(studio: Server, page: Page) -> None:
+    sign_in(page, studio.url, "ann")
+    open_sheet(page)
+    pen(page, arc(0.5, 0.5, 0.3))
+    saved(page)
+    page.context.set_offline(True)
+    pen(page, arc(0.5, 0.5, 0.2))
+    expect(page.locator("#studio [role=status]")).to_contain_text("No connection")
+    pen(page, arc(0.5, 0.5, 0.1))
+    page.context.set_offline(False)
+    saved(page)
+    page.reload()
+    open_sheet(page)
+    assert strokes(page) == 3
+
+
+def test_a_tab_closed_without_a_connection_loses_nothing(studio: Server, page: Page) -> None:
+    sign_in(page, studio.url, "ann")
+    open_sheet(page)
+    pen(page, arc(0.5, 0.5, 0.3))
+    saved(page)
+    page.context.set_offline(True)
+    pen(page, arc(0.5, 0.5, 0.2))
+    expect(page.locator("#studio [role=status]")).to_contain_text("No connection")
+    again = page.context.new_page()
+    page.close()
+    page.context.set_offline(False)
+    again.goto(studio.url)
+    open_sheet(again)
+    assert strokes(again) == 2
+    saved(again)
+
+
+def test_a_second_tab_cannot_overwrite_the_first(studio: Server, page: Page) -> None:
+    sign_in(page, studio.url, "ann")
+    open_sheet(page)
+    second = page.context.new_page()
+    second.goto(studio.url)
+    open_sheet(second)
+    pen(page, arc(0.5, 0.5, 0.3))
+    saved(page)
+    pen(second, arc(0.5, 0.5, 0.1))
+    expect(second.locator("#studio [role=alert]")).to_contain_text("changed in another window")
+    second.close()
+    page.reload()
+    open_sheet(page)
+    assert strokes(page) == 1
+
+
+def test_mouse_touch_palm_and_pinch(studio: Server, page: Page) -> None:
+    sign_in(page, studio.url, "ann")
+    open_sheet(page)
+    sheet = page.locator(".sheet")
+    box = sheet.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 40, steps=5)
+    page.mouse.up()
+    drawn = page.evaluate("clothesPad.drawing.strokes")
+    assert len(drawn) == 1
+    assert {point[2] for point in drawn[0]["points"]} == {None}
+    devtools = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": px, "y": py, "id": i} for i, (px, py) in enumerate(places)]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (x, y))
+    touch("touchMove", (x + 50, y))
+    touch("touchEnd")
+    assert strokes(page) == 2
+    touch("touchStart", (x - 40, y))
+    touch("touchStart", (x - 40, y), (x + 40, y))
+    touch("touchMove", (x - 80, y), (x + 80, y))
+    touch("touchEnd")
+    assert strokes(page) == 2
+    assert page.evaluate("clothesPad.zoom") == pytest.approx(2, abs=0.1)
+    page.keyboard.press("0")
+    # Once there is a pen, a palm draws nothing.
+    pen(page, arc(0.5, 0.5, 0.2))
+    touch("touchStart", (x, y))
+    touch("touchMove", (x + 50, y))
+    touch("touchEnd")
+    assert strokes(page) == 3
+
+
+def test_what_is_seen_does_not_change_what_is_drawn(studio: Server, page: Page) -> None:
+    sign_in(page, studio.url, "ann")
+    open_sheet(page)
+    pen(page, [(0.25, 0.5, 0.5), (0.3, 0.5, 0.5)])
+    before = page.evaluate("clothesPad.drawing.strokes[0].points[0]")
+    assert before[:2] == pytest.approx([256, 512], abs=3)
+    page.keyboard.press("m")
+    page.keyboard.press("u")
+    page.keyboard.press("+")
+    assert page.evaluate("clothesPad.drawing.strokes[0].points[0]") == before
+    page.keyboard.press("0")
+    # In the mirror the pen draws where it is seen.
+    pen(page, [(0.25, 0.25, 0.5), (0.3, 0.25, 0.5)])
+    mirrored = page.evaluate("clothesPad.drawing.strokes[1].points[0]")
+    assert mirrored[:2] == pytest.approx([768, 256], abs=3)
+    page.get_by_role("button", name="Clear the sheet").click()
+    page.get_by_role("button", name="Cancel").click()
+    assert strokes(page) == 2
+    page.get_by_role("button", name="Clear the sheet").click()
+    page.get_by_role("button", name="Clear", exact=True).click()
+    assert strokes(page) == 0
+    page.keyboard.press("Control+z")
+    assert strokes(page) == 2
+    saved(page)
+
+
+def test_every_point_of_a_fast_pen_is_kept(studio: Server, page: Page) -> None:
+    sign_in(page, studio.url, "ann")
+    open_sheet(page)
+    path = [(0.1 + 0.8 * i / 600, 0.5 + 0.3 * (i % 7) / 7, 0.5) for i in range(600)]
+    pen(page, path)
+    points = page.evaluate("clothesPad.drawing.strokes[0].points")
+    assert len(points) == len(path)
+    moments = [point[3] for point in points]
+    assert moments == sorted(moments)
+
+
+def test_a_server_that_comes_back_has_every_draft(tmp_path: Path, page: Page) -> None:
+    root = tmp_path / "Clothes-Demo"
+    make_garments(root, train_photos=3, test_photos=2, size=96)
+    add_people(root)
+    with served(root) as server:
+        sign_in(page, server.url, "ann")
+        open_sheet(page)
+        pen(page, arc(0.5, 0.5, 0.3))
+        saved(page)
+        server.process.kill()
+    store = Store(root / ".clothes" / "studio.sqlite")
+    ((photo, _),) = store.drafted("08").items()
+    draft = store.draft("08", photo)
+    assert draft is not None
+    assert len(json.loads(draft.document)["strokes"]) == 1
