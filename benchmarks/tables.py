@@ -158,6 +158,16 @@ def sizes() -> str:
     return table(("", "@1", "@5", "@10"), rows)
 
 
+def studio() -> str:
+    """Return the table of `studio.py`: what many designers at once wait for."""
+    told = _read("studio")
+    rows = [
+        [row["what"], f"{row['calls']:,}", *(f"{row[key]:.0f}" for key in ("p50_ms", "p95_ms"))]
+        for row in told["calls"]
+    ]
+    return table((f"{told['designers']} designers", "calls", "p50, ms", "p95, ms"), rows)
+
+
 def _text(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value).lower()
 
@@ -197,10 +207,14 @@ def _again(what: Row) -> list[str]:
     changes = " ".join(f"--set {key}={value}" for key, value in some["settings"].items())
     return [
         f"`evaluate chairv2 --checkpoint {what['run']}/seed-{','.join(found)} {changes}`",
-        *_accuracies(told, statistics.stdev(one["acc@1"] for one in found.values())),
+        *_accuracies(told, _deviation([one["acc@1"] for one in found.values()])),
         "",
         "",
     ]
+
+
+def _deviation(values: Sequence[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def _accuracies(told: Row, deviation: float | None) -> Iterator[str]:
@@ -232,6 +246,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "sizes": sizes,
     "baselines": baselines,
     "training": training,
+    "studio": studio,
     "duplicates": duplicates,
     "hash-search": hash_search,
     "lookalikes": lookalikes,
