@@ -96,7 +96,7 @@ STRONG = Recipe(
         "inter_weight": 0.0,
         "form": "match",
         "scales": (1,),
-        "fusion_weight": 0.5,
+        "fusion_weight": 0.65,
     },
 )
 """Ours: AdamW with warm-up and cosine, anchors flipped together and moved a little, one encoder,

@@ -51,7 +51,7 @@ ROWS = {
         ({"fusion_weight": "0"}, {"fusion_weight": "1"}),
     ),
     "mstr-2-epochs": Row(VIT, ["--model", "arnet-mstr", "--epochs", "2"], (0, 1, 2)),
-    "basic": Row(VIT, ["--model", "arnet-basic"], (0, 1, 2)),
+    "basic": Row(VIT, ["--model", "arnet-basic"]),
     "fuse": Row(
         VIT,
         ["--model", "arnet-mstr", "--set", "form=fuse", "--set", "scales=1,2,7",
