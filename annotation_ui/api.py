@@ -90,7 +90,8 @@ def endpoints(studio: Studio, door: Door, search: Search | None) -> list[Callabl
 
     def accept(submission: int, request: gr.Request) -> Answer:
         """Put a sketch into the dataset."""
-        return {"path": studio.accept(asking(request), submission)}
+        # Gradio's client would fetch what is called a path.
+        return {"sketch": studio.accept(asking(request), submission)}
 
     def give_back(submission: int, comment: str, request: gr.Request) -> Answer:
         """Return a sketch to its designer with a comment."""

@@ -38,6 +38,7 @@ SIGNED_IN = {
         r"/logout|/studio/[\w./-]+|/gradio_api/(run/\w+|call/\w+|queue/join|reset|cancel)/?"
     ),
 }
+CALL = re.compile(r"/gradio_api/(?:run|call)/(\w+)(?:/.*)?")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -52,12 +53,15 @@ class Gate:
     Args:
         app: what answers the requests that get through.
         door: who comes in.
+        calls: names of the studio's endpoints.
         hosts: names that a request may call the server by; any, if left out. Without passwords it
             keeps pages of other sites, that point a name of theirs at this machine, outside.
     """
 
-    def __init__(self, app: App, door: Door, hosts: frozenset[str] | None = None) -> None:
-        self.app, self.door, self.hosts = app, door, hosts
+    def __init__(
+        self, app: App, door: Door, calls: frozenset[str], hosts: frozenset[str] | None = None
+    ) -> None:
+        self.app, self.door, self.calls, self.hosts = app, door, calls, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -89,6 +93,9 @@ class Gate:
         allowed = SIGNED_IN.get("GET" if method == "HEAD" else method)
         if allowed is None or not allowed.fullmatch(path) or ".." in path:
             return 404, "there is nothing here"
+        called = CALL.fullmatch(path)
+        if called is not None and called[1] not in self.calls:
+            return 404, f"there is no call '{called[1]}'"
         return None
 
 

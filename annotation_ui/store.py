@@ -9,8 +9,9 @@ import json
 import os
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -125,6 +126,8 @@ class Store:
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.time) -> None:
         self.file, self.clock = file, clock
+        self._idle: list[sqlite3.Connection] = []
+        self.close = weakref.finalize(self, _close_all, self._idle)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, OWNER_ONLY))
@@ -145,19 +148,32 @@ class Store:
                 for statement in MIGRATIONS[number].split(";"):
                     database.execute(statement)
                 database.execute(f"PRAGMA user_version = {number + 1}")
-            database.commit()
+            database.execute("COMMIT")
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
+        database = None
         try:
-            with closing(sqlite3.connect(self.file, timeout=BUSY_SECONDS)) as database:
-                database.isolation_level = None
-                # A commit that was answered must outlive a power cut, too.
-                database.execute("PRAGMA synchronous = FULL")
-                database.execute("PRAGMA foreign_keys = ON")
-                yield database
+            database = self._idle.pop() if self._idle else self._opened()
+            yield database
         except sqlite3.Error as error:
             raise ToolkitError(f"{self.file}: {error}; nothing was changed") from error
+        finally:
+            # Closing the last one would write the whole log into the database each time.
+            if database is not None:
+                self._idle.append(database)
+
+    def _opened(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self.file, BUSY_SECONDS, check_same_thread=False)
+        database.isolation_level = None
+        try:
+            # A commit that was answered must outlive a power cut, too.
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.Error:
+            database.close()
+            raise
+        return database
 
     @contextmanager
     def changing(self) -> Iterator[Change]:
@@ -166,10 +182,11 @@ class Store:
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield Change(database, self.clock())
+                database.execute("COMMIT")
             except BaseException:
-                database.rollback()
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
                 raise
-            database.commit()
 
     def draft(self, designer: str, photo: str) -> Draft | None:
         """Return a designer's draft of a photo."""
@@ -343,6 +360,11 @@ class Change:
 
     def _do(self, query: str, *values: object) -> sqlite3.Cursor:
         return self._database.execute(query, values)
+
+
+def _close_all(databases: list[sqlite3.Connection]) -> None:
+    while databases:
+        databases.pop().close()
 
 
 def _submission(row: tuple[Any, ...]) -> Submission:

@@ -42,10 +42,11 @@ def build(
     _add_doors(app, door)
     _add_pictures(app, studio)
     _add_uploads(app, studio, search)
+    calls = endpoints(studio, door, search)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as pages:
         gr.HTML("", html_template='<div id="studio"></div>', js_on_load=START,
                 apply_default_css=False)  # fmt: skip
-        for function in endpoints(studio, door, search):
+        for function in calls:
             api(function, api_name=function.__name__, queue=False)
     gr.mount_gradio_app(
         app,
@@ -58,7 +59,7 @@ def build(
         head=HEAD,
         max_file_size=1,
     )
-    return Gate(app, door, hosts)
+    return Gate(app, door, frozenset(function.__name__ for function in calls), hosts)
 
 
 def _add_doors(app: FastAPI, door: Door) -> None:

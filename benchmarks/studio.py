@@ -108,7 +108,7 @@ def review(url: str, number: int, over: threading.Event, clock: Clock) -> int:
             waiting = clock.call(client, "waiting")["waiting"]
             mine = [one["submission"] for one in waiting if one["submission"] % 2 == number]
             for submission in mine:
-                accepted += "path" in clock.call(client, "accept", submission)
+                accepted += "sketch" in clock.call(client, "accept", submission)
             if last and not mine:
                 return accepted
             time.sleep(1)
