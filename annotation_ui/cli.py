@@ -150,8 +150,11 @@ def list_(dataset: Path, designers: Path | None) -> None:
     Example:
       clothes-toolkit designers list ./Clothes-V1
     """
-    for person in _people(dataset, designers).all():
+    people = _people(dataset, designers).all()
+    for person in people:
         click.echo(_said(person))
+    if not people:
+        click.echo("nobody may sign in yet; see clothes-toolkit designers add", err=True)
 
 
 @designers_group.command("remove")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -66,7 +67,9 @@ def serve(
         on_ready(f"http://{_name(host)}:{listener.getsockname()[1]}")
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         config = uvicorn.Config(gate, log_level="error", access_log=False)
-        uvicorn.Server(config).run(sockets=[listener])
+        # Whoever interrupts it closes the studio: that is how it ends.
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -22,6 +23,7 @@ from annotation_ui.sessions import SESSION_SECONDS, Door, SignInError
 from annotation_ui.studio import NotAllowedError, Studio
 from annotation_ui.uploads import Choices, sketch_of
 from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.strokes import parse_drawing, to_svg
 
 ASSETS = Path(__file__).parent / "assets"
 TITLE = "Clothes studio"
@@ -110,6 +112,15 @@ def _add_pictures(app: FastAPI, studio: Studio) -> None:
     @app.get("/studio/photo/{stem}")
     def photo(stem: str) -> Response:
         return _or_nothing(lambda: _private(FileResponse(studio.photo_file(stem))))
+
+    @app.get("/studio/drawing/{photo}.svg")
+    def svg(photo: str, request: Request) -> Response:
+        def answer() -> Response:
+            document, _ = studio.drawing(_required(request), photo)
+            text = to_svg(parse_drawing(json.loads(document)))
+            return _private(Response(text, media_type="image/svg+xml"))
+
+        return _or_nothing(answer)
 
     @app.get("/studio/submission/{number}")
     def submission(number: int, request: Request) -> Response:

@@ -1,6 +1,7 @@
 """Many designers drawing and handing in at once: what they wait for, and whether anything is lost.
 
-The studio runs in a process of its own, on a made-up dataset; designers and reviewers are HTTP
+Also how soon a page can be drawn on, and how long a sketch takes to render. The studio runs in a
+process of its own, on a made-up dataset; designers and reviewers are HTTP
 clients in this one. Designers save as the pad does, every so many seconds, rest, and hand in.
 
     python benchmarks/studio.py --minutes 3 --out benchmarks/results/studio.json
@@ -28,13 +29,15 @@ from annotation_ui.cli import designers_file
 from annotation_ui.messages import CANVAS
 from annotation_ui.people import People, Person, Role
 from annotation_ui.store import State, Store
+from annotation_ui.studio import RELEASE_SIZE
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.sources.garments import make_garments
-from clothes_toolkit.strokes import SCHEMA
+from clothes_toolkit.strokes import SCHEMA, parse_drawing, render
 from clothes_toolkit.validate import validate
-from tests.studio import PASSWORD, served
+from tests.studio import PASSWORD, add_people, browser, open_sheet, pen, served, sign_in
 
 TRAIN, TEST = 40, 10
+PAGES, EVENTS = 5, 600
 SAVE_EVERY_S = 2.0
 STROKES, POINTS = 12, 120
 """Of a sketch, and of a stroke."""
@@ -138,6 +141,8 @@ def measure(designers: int, minutes: float) -> dict[str, Any]:
         report = validate(Dataset.open(root, "open"))
         errors = [finding for finding in report.findings if finding.severity == "error"]
     return {
+        "rendering_5000_points_ms": measure_rendering(),
+        **measure_page(),
         "designers": designers,
         "minutes": minutes,
         "handed_in": handed_in,
@@ -147,6 +152,54 @@ def measure(designers: int, minutes: float) -> dict[str, Any]:
         "memory_mib": memory,
         "calls": [_row(name, clock.seconds[name]) for name in sorted(clock.seconds)],
     }
+
+
+def measure_page() -> dict[str, float]:
+    """Return how soon a cold browser shows a sheet to draw on, and what it keeps of a fast pen."""
+    with tempfile.TemporaryDirectory() as folder, browser() as chromium:
+        root = Path(folder) / "Clothes-Demo"
+        make_garments(root, train_photos=TRAIN, test_photos=TEST, size=384)
+        add_people(root)
+        with served(root) as server:
+            seconds = []
+            for _ in range(PAGES):
+                context = chromium.new_context()
+                page = context.new_page()
+                page.goto(server.url)
+                page.get_by_label("Name").fill("ann")
+                page.get_by_label("Password").fill(PASSWORD)
+                start = time.perf_counter()
+                page.get_by_role("button", name="Sign in").click()
+                open_sheet(page)
+                seconds.append(time.perf_counter() - start)
+                context.close()
+            page = chromium.new_page()
+            sign_in(page, server.url, "ann")
+            open_sheet(page)
+            start = time.perf_counter()
+            pen(page, [(0.1 + 0.8 * i / EVENTS, 0.5, 0.5) for i in range(EVENTS)])
+            took = time.perf_counter() - start
+            kept = page.evaluate("clothesPad.strokes[0].points.length")
+    return {
+        "first_page_s": statistics.median(seconds),
+        "pen_events": EVENTS,
+        "pen_events_kept": kept,
+        "pen_events_per_s": EVENTS / took,
+    }
+
+
+def measure_rendering() -> float:
+    """Return the milliseconds that a sketch of 5,000 points takes to draw at 512 by 512."""
+    chance = random.Random(0)
+    strokes = [stroke(chance, 0) for _ in range(5000 // POINTS + 1)]
+    document = {"schema": SCHEMA, "sketch": "x", "canvas": list(CANVAS), "strokes": strokes}
+    drawing = parse_drawing(document)
+    took = []
+    for _ in range(20):
+        start = time.perf_counter()
+        render(drawing, RELEASE_SIZE)
+        took.append(time.perf_counter() - start)
+    return 1000 * statistics.median(took)
 
 
 def _lost(root: Path) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import sqlite3
 import stat
@@ -342,6 +343,23 @@ def test_what_raises_in_a_transaction_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert store.draft("03", "00001") is None
+
+
+def test_a_full_disk_loses_no_draft(studio: Studio) -> None:
+    studio.save_draft(ANN, "00001", 0, document(1))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    large = studio.store.file.stat().st_size + 200_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (large, before[1]))
+    try:
+        with pytest.raises(ToolkitError, match="nothing was changed"):
+            studio.save_draft(ANN, "00001", 1, document(2, 800))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    kept, revision = studio.drawing(ANN, "00001")
+    assert (json.loads(kept)["strokes"], revision) == (json.loads(document(1))["strokes"], 1)
+    assert studio.save_draft(ANN, "00001", 1, document(2, 800)) == 2
 
 
 def test_people(tmp_path: Path) -> None:

@@ -356,6 +356,16 @@ def test_an_upload_is_handed_in(server: Server, ann: httpx.Client) -> None:
     assert ann.post("/studio/upload/..%2fx?hand_in=true", content=picture()).status_code == 404
 
 
+def test_a_drawing_is_saved_as_svg(ann: httpx.Client, bea: httpx.Client) -> None:
+    revision = call(ann, "drawing", "00008")["revision"]
+    call(ann, "save_draft", "00008", revision, json.loads(document(61)))
+    found = ann.get("/studio/drawing/00008.svg")
+    assert found.headers["content-type"] == "image/svg+xml"
+    assert found.text.count("<g stroke") == 4
+    assert bea.get("/studio/drawing/00008.svg").text.count("<g stroke") == 0
+    assert ann.get("/studio/drawing/99999.svg").status_code == 404
+
+
 def test_new_photos(server: Server, ann: httpx.Client, bea: httpx.Client) -> None:
     image = Image.new("RGB", (200, 260), "white")
     ImageDraw.Draw(image).polygon([(30, 30), (170, 40), (150, 230), (60, 220)], fill=(30, 90, 160))

@@ -25,6 +25,7 @@ const PATHS = {
   clear: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13',
   pressure: 'M4 18c5 0 7-3 9-6s4-5 7-5M4 18c6 1 9-1 11-4s3-5 5-5',
   upload: 'M12 16V5M7 10l5-5 5 5M5 19h14',
+  download: 'M12 5v11M7 11l5 5 5-5M5 19h14',
   check: 'M5 12l5 5L20 6',
 };
 

@@ -133,6 +133,7 @@ class DrawPage {
       tool('minus', 'Zoom out', '−', () => this.pad.zoomBy(1 / 1.25)), this.zoomed,
       tool('plus', 'Zoom in', '+', () => this.pad.zoomBy(1.25)),
       tool('fit', 'Whole sheet', '0', () => this.pad.fit()),
+      tool('download', 'Save a copy as SVG', '', () => this.#download()),
       make('button', {
         type: 'button', class: 'tool', title: 'Keys (?)', 'aria-label': 'Keys',
         onclick: () => this.#help(),
@@ -290,6 +291,12 @@ class DrawPage {
     } finally {
       this.#update();
     }
+  }
+
+  async #download() {
+    await this.saver.save();
+    const name = `${this.photo}.svg`;
+    make('a', { href: `/studio/drawing/${encodeURIComponent(name)}`, download: name }).click();
   }
 
   async #upload() {

@@ -19,7 +19,7 @@ export class Pad {
     this.paper.className = 'pad-paper';
     this.ink.className = 'pad-ink';
     this.tool = 'pen';
-    this.widths = { pen: 4, eraser: 40 };
+    this.widths = { pen: 6, eraser: 40 };
     this.usesPressure = true;
     this.photo = null;
     this.opacity = 0;
@@ -265,7 +265,7 @@ export class Pad {
   #down(event) {
     if (event.pointerType === 'mouse' && event.button !== 0 && event.button !== 1) return;
     event.preventDefault();
-    this.host.focus({ preventScroll: true });
+    this.host.focus({ preventScroll: true, focusVisible: false });
     if (event.pointerType === 'pen') {
       this.lastPen = event.timeStamp;
       // A palm that touched before the pen did must not pinch.
