@@ -25,9 +25,18 @@ Edges = NDArray[np.float64]
 def should_fit_ink(pairs: Pairs, loader: Loader = open_rgb) -> bool:
     """Whether drawings tell no less about their photos when both are framed than as they lie.
 
-    The photos of up to `ENOUGH` sketches are ranked for each by the edges of what is shown alone:
-    framing is right where the mean rank of a sketch's own photo is no higher when both are framed.
-    Raises `ArnetError` naming a file that cannot be read.
+    Framing is right where it makes the mean rank of a sketch's own photo no higher, see
+    `ranks_by_edges`. Raises `ArnetError` naming a file that cannot be read.
+    """
+    as_is, framed = ranks_by_edges(pairs, loader)
+    return framed <= as_is
+
+
+def ranks_by_edges(pairs: Pairs, loader: Loader = open_rgb) -> tuple[float, float]:
+    """Return the mean rank of a sketch's own photo by the edges of what is shown alone.
+
+    As the pictures are, and when both are framed; 0 is the first rank. The photos of up to
+    `ENOUGH` sketches are ranked for each of them.
     """
     every = math.ceil(len(pairs.sketches) / ENOUGH)
     sketches, photo_of = pairs.sketches[::every], pairs.photo_of[::every]
@@ -36,7 +45,7 @@ def should_fit_ink(pairs: Pairs, loader: Loader = open_rgb) -> bool:
     edges = np.array([box for box, _ in each_picture(files, loader, shown)])
     drawn, gallery = edges[: len(sketches)], edges[len(sketches) :]
     as_is = mean_rank(drawn, gallery, own)
-    return mean_rank(_framed(drawn), _framed(gallery), own) <= as_is
+    return as_is, mean_rank(_framed(drawn), _framed(gallery), own)
 
 
 def mean_rank(queries: Edges, gallery: Edges, own: NDArray[np.intp]) -> float:

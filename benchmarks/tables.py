@@ -158,6 +158,20 @@ def sizes() -> str:
     return table(("", "@1", "@5", "@10"), rows)
 
 
+def layout() -> str:
+    """Return the table of `layout.py`: what place and size tell, and so whether to frame."""
+    rows = [
+        [
+            f"{row['dataset']}, {row['photos']} photos",
+            f"{row['as_is']:.1f}",
+            f"{row['framed']:.1f}",
+            "framed" if row["framed"] <= row["as_is"] else "as they lie",
+        ]
+        for row in _read("layout")
+    ]
+    return table(("mean rank of a sketch's own photo", "as they lie", "framed", "so"), rows)
+
+
 def studio() -> str:
     """Return the table of `studio.py`: what many designers at once wait for."""
     told = _read("studio")
@@ -244,6 +258,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "recipe": recipe,
     "scouted": scouted,
     "sizes": sizes,
+    "layout": layout,
     "baselines": baselines,
     "training": training,
     "studio": studio,
