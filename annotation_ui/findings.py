@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from clothes_toolkit.checks import RULES
 from clothes_toolkit.checks.rule import Subject
 from clothes_toolkit.dataset import Dataset, Entry, Kind
-from clothes_toolkit.images import ImageFacts, inspect
+from clothes_toolkit.images import ImageFacts
 from clothes_toolkit.likeness.lookalikes import DRAWINGS, lookalikes_of
 from clothes_toolkit.naming import Side, SketchName
 from clothes_toolkit.report import Finding, Severity
@@ -23,14 +21,6 @@ RULES_OF_ONE = ("blank-sketch", "not-a-sketch", "odd-size")
 
 Known = Mapping[SketchName, ImageFacts]
 """The sketches that there are, in the dataset and waiting."""
-
-
-def facts_of(picture: bytes) -> ImageFacts:
-    """Look at the bytes of a sketch's file."""
-    with tempfile.NamedTemporaryFile(suffix=".png") as file:
-        file.write(picture)
-        file.flush()
-        return inspect(Path(file.name), Side.SKETCH)
 
 
 def findings_of(dataset: Dataset, path: str, name: SketchName, facts: ImageFacts, known: Known

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from clothes_toolkit.dataset import Dataset, Layout
 from clothes_toolkit.edits.plan import Plan, Step
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.images import inspect, open_image, png_bytes
+from clothes_toolkit.images import inspect_data, open_data, png_bytes
 from clothes_toolkit.inspection import inspect_images
 from clothes_toolkit.likeness.lookalikes import PHOTOS, lookalikes_of
 from clothes_toolkit.naming import Scheme, Side
@@ -42,7 +39,7 @@ def plan_photo(dataset: Dataset, data: bytes, split: str) -> tuple[str, Plan]:
     """
     if len(data) > MOST_BYTES:
         raise ToolkitError(f"a photo of {len(data) >> 20} MiB; {MOST_BYTES >> 20} are the limit")
-    png = _redrawn(data)
+    png = png_bytes(open_data(data, "this file"))
     twin = _twin_of(dataset, png)
     if twin is not None:
         raise TwinError(twin)
@@ -53,21 +50,8 @@ def plan_photo(dataset: Dataset, data: bytes, split: str) -> tuple[str, Plan]:
     return stem, Plan("annotate", (Step(None, f"{folder}/{stem}.png", "a new photo", png),))
 
 
-def _redrawn(data: bytes) -> bytes:
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        try:
-            return png_bytes(open_image(Path(file.name)))
-        except ToolkitError as error:
-            raise ToolkitError(str(error).replace(file.name, "this file")) from error
-
-
 def _twin_of(dataset: Dataset, png: bytes) -> str | None:
-    with tempfile.NamedTemporaryFile(suffix=".png") as file:
-        file.write(png)
-        file.flush()
-        miniature = inspect(Path(file.name), Side.PHOTO).miniature
+    miniature = inspect_data(png, Side.PHOTO).miniature
     facts = inspect_images(dataset)
     photos = [photo for photo in dataset.photos if facts[photo.path].miniature]
     alike = lookalikes_of(miniature, [facts[photo.path].miniature for photo in photos], PHOTOS)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from annotation_ui.findings import Known, facts_of, findings_of
+from annotation_ui.findings import Known, findings_of
 from annotation_ui.messages import CANVAS, read_message
 from annotation_ui.people import Person, Role
 from annotation_ui.photos import plan_photo
@@ -23,7 +23,7 @@ from clothes_toolkit.edits.change import apply, recover
 from clothes_toolkit.edits.files import file_sha256
 from clothes_toolkit.edits.plan import Plan, Step
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.images import ImageFacts, png_bytes
+from clothes_toolkit.images import ImageFacts, inspect_data, png_bytes
 from clothes_toolkit.inspection import inspect_images
 from clothes_toolkit.naming import Scheme, Side, SketchName
 from clothes_toolkit.report import Finding, Severity
@@ -236,7 +236,7 @@ class Studio:
         name = SketchName(photo, _designer(person))
         dataset = self.dataset()
         path = _place_of(dataset, name)
-        facts = facts_of(picture)
+        facts = inspect_data(picture, Side.SKETCH)
         findings = findings_of(dataset, path, name, facts, self._known(dataset))
         if any(finding.severity is Severity.ERROR for finding in findings):
             return Outcome(None, tuple(findings))
@@ -263,7 +263,7 @@ class Studio:
         waiting = self.store.submissions(State.WAITING)
         for one in waiting:
             if one.id not in self._waiting_facts:
-                self._waiting_facts[one.id] = facts_of(one.picture)
+                self._waiting_facts[one.id] = inspect_data(one.picture, Side.SKETCH)
             known[SketchName(one.photo, one.designer)] = self._waiting_facts[one.id]
         return known
 

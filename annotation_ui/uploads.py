@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
 from PIL import Image, ImageFilter
 
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.images import open_image, png_bytes
+from clothes_toolkit.images import open_data, png_bytes
 
 MOST_BYTES = 20 * 1024 * 1024
 SECONDS = 20.0
@@ -101,14 +99,7 @@ def _reader(data: bytes) -> Callable[[bytes, int], Image.Image]:
 
 
 def _draw_picture(data: bytes, _page: int) -> Image.Image:
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        try:
-            return open_image(Path(file.name))
-        except ToolkitError as error:
-            why = str(error).removeprefix(f"{file.name}: ")
-            raise ToolkitError(f"this file is no drawing: {why}") from error
+    return open_data(data, "this file is no drawing")
 
 
 def _draw_pdf(data: bytes, page: int) -> Image.Image:

@@ -119,11 +119,14 @@ def open_image(path: Path) -> Image.Image:
     Raises `ToolkitError` for a file that is no PNG, JPEG or WebP, is damaged, or has more than
     `MAX_PIXELS` pixels.
     """
-    data = _read(path)
-    container = read_container(data)
-    facts, picture = _decode(data, container)
+    return open_data(_read(path), str(path))
+
+
+def open_data(data: bytes, name: str) -> Image.Image:
+    """Open the bytes of an image file as `open_image` does; errors call it `name`."""
+    facts, picture = _decode(data, read_container(data))
     if picture is None:
-        raise ToolkitError(f"{path}: {facts.get('detail') or 'not a PNG, JPEG or WebP image'}")
+        raise ToolkitError(f"{name}: {facts.get('detail') or 'not a PNG, JPEG or WebP image'}")
     return picture
 
 
@@ -136,8 +139,12 @@ def inspect(path: Path, side: Side) -> ImageFacts:
         data = _read(path)
     except ToolkitError as error:
         return ImageFacts(path.lstat().st_size, "", damage=Damage.UNREADABLE, detail=str(error))
-    container = read_container(data)
-    facts, picture = _decode(data, container)
+    return inspect_data(data, side)
+
+
+def inspect_data(data: bytes, side: Side) -> ImageFacts:
+    """Tell of the bytes of an image file all that the rules ask; never raises."""
+    facts, picture = _decode(data, read_container(data))
     sha256 = hashlib.sha256(data).hexdigest()
     if picture is not None:
         facts |= {"pixels": OF_FILE + sha256}
