@@ -62,8 +62,8 @@ def serve(
     door: Door = Sessions(people, store) if alone is None else OpenDoor(alone)
     studio = Studio(root, store, scheme, alone=alone is not None)
     search = None if checkpoint is None else Search(root, checkpoint, scheme)
-    gate = build(studio, door, search, LOOPBACK if alone is not None else None)
     with _listening(host, port) as listener:
+        gate = build(studio, door, search, LOOPBACK if alone is not None else None)
         on_ready(f"http://{_name(host)}:{listener.getsockname()[1]}")
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         config = uvicorn.Config(gate, log_level="error", access_log=False)

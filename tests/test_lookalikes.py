@@ -18,7 +18,13 @@ from clothes_toolkit.groups import Groups
 from clothes_toolkit.images import inspect, open_image
 from clothes_toolkit.likeness import lookalikes, search
 from clothes_toolkit.likeness.keys import MIDDLE, Window, coefficients, hashes
-from clothes_toolkit.likeness.lookalikes import DRAWINGS, PHOTOS, Look, find_lookalikes
+from clothes_toolkit.likeness.lookalikes import (
+    DRAWINGS,
+    PHOTOS,
+    Look,
+    find_lookalikes,
+    lookalikes_of,
+)
 from clothes_toolkit.likeness.miniature import (
     DRAWING_SIDE,
     drawing_miniature,
@@ -263,3 +269,31 @@ def test_a_crowd_that_resembles_but_differs_takes_few_rounds(
     ]
     find_lookalikes(noisy, DRAWINGS)
     assert len(rounds) < 80
+
+
+@given(st.integers(0, 2**16), st.lists(st.integers(0, 4), min_size=0, max_size=8))
+@settings(max_examples=25)
+def test_the_lookalikes_of_one_are_those_that_pair_with_it(seed: int, kinds: list[int]) -> None:
+    """Copies, shifted, cropped and worked over, among other drawings."""
+    chance = Random(seed)
+    own = scribble(chance)
+    makers: list[Callable[[Image.Image], Image.Image]] = [
+        lambda picture: picture,
+        lambda picture: planted.shifted(picture, chance),
+        lambda picture: planted.cropped(picture, chance),
+        lambda picture: planted.resized(picture, chance),
+        lambda _picture: scribble(chance),
+    ]
+    others = [drawing(makers[kind](own)) for kind in kinds]
+    mini = drawing(own)
+    expected = [i for i, other in enumerate(others) if find_lookalikes([mini, other], DRAWINGS)]
+    assert lookalikes_of(mini, others, DRAWINGS) == expected
+    assert {i for i, kind in enumerate(kinds) if kind == 0} <= set(expected)
+
+
+def scribble(chance: Random) -> Image.Image:
+    picture = Image.new("RGB", (160, 160), "white")
+    draw = ImageDraw.Draw(picture)
+    for _ in range(8):
+        draw.line([chance.randrange(15, 145) for _ in range(4)], fill="black", width=4)
+    return picture
