@@ -18,6 +18,7 @@ from annotation_ui.studio import Studio
 from annotation_ui.web import build
 from clothes_toolkit.cache import PRIVATE_FOLDER
 from clothes_toolkit.dataset import Dataset
+from clothes_toolkit.edits.lock import locked
 from clothes_toolkit.errors import ToolkitError
 
 DATABASE = "studio.sqlite"
@@ -58,11 +59,14 @@ def serve(
             f"{people.file}: nobody may sign in yet; add somebody with `clothes-toolkit designers "
             "add`, or draw alone with --no-login"
         )
-    store = Store(root / PRIVATE_FOLDER / DATABASE)
-    door: Door = Sessions(people, store) if alone is None else OpenDoor(alone)
-    studio = Studio(root, store, scheme, alone=alone is not None)
-    search = None if checkpoint is None else Search(root, checkpoint, scheme)
-    with _listening(host, port) as listener:
+    private = root / PRIVATE_FOLDER
+    private.mkdir(exist_ok=True)
+    # A second studio would take an accept of this one for what a dead server left.
+    with locked(private / "studio.lock"), _listening(host, port) as listener:
+        store = Store(private / DATABASE)
+        door: Door = Sessions(people, store) if alone is None else OpenDoor(alone)
+        studio = Studio(root, store, scheme, alone=alone is not None)
+        search = None if checkpoint is None else Search(root, checkpoint, scheme)
         gate = build(studio, door, search, LOOPBACK if alone is not None else None)
         on_ready(f"http://{_name(host)}:{listener.getsockname()[1]}")
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

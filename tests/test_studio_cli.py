@@ -81,10 +81,21 @@ def test_without_gradio_the_extra_is_named(
     assert "clothes-toolkit[annotate]" in err
 
 
+def refused_beside(root: Path) -> str:
+    """Return why a second studio of a dataset does not open."""
+    command = [sys.executable, "-m", "clothes_toolkit", "annotate", str(root), "--no-login"]
+    found = subprocess.run(
+        [*command, "--port", "0"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 2
+    return found.stderr
+
+
 def test_alone_one_draws_and_decides_and_ctrl_c_closes(sound: Path) -> None:
     with served(sound, "--no-login", "--designer", "05") as server:
         me = httpx.post(f"{server.url}/gradio_api/run/me", json={"data": []}).json()["data"][0]
         assert (me["designer"], me["draws"], me["reviews"]) == ("05", True, True)
+        assert "process" in refused_beside(sound)
         # A page of another site that points a name of its own at this machine stays outside.
         answer = httpx.post(
             f"{server.url}/gradio_api/run/me", json={"data": []}, headers={"host": "evil.example"}
