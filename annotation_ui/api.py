@@ -61,11 +61,17 @@ def endpoints(studio: Studio, door: Door, search: Search | None) -> list[Callabl
         return {"task": None if task is None else _task(task)}
 
     def drawing(photo: str, request: gr.Request) -> Answer:
-        """Return what the designer goes on with: the strokes, their revision, the task."""
+        """Return what the designer goes on with, its revision, the task, and how far they are."""
         person = asking(request)
         document, revision = studio.drawing(person, photo)
-        task = next(task for task in studio.tasks(person) if task.photo == photo)
-        return {"drawing": json.loads(document), "revision": revision, "task": _task(task)}
+        every = studio.tasks(person)
+        return {
+            "drawing": json.loads(document),
+            "revision": revision,
+            "task": _task(next(task for task in every if task.photo == photo)),
+            "drawn": sum(task.standing >= Standing.WAITING for task in every),
+            "photos": len(every),
+        }
 
     def save_draft(
         photo: str, revision: int, drawing: dict[str, Any], request: gr.Request

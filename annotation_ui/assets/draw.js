@@ -35,7 +35,7 @@ export async function show(page, me, asked) {
 }
 
 class DrawPage {
-  constructor(page, me, photo, { drawing, revision, task }) {
+  constructor(page, me, photo, { drawing, revision, task, drawn, photos }) {
     this.photo = photo;
     this.task = task;
     this.status = make('span', { class: 'status', role: 'status' });
@@ -56,7 +56,8 @@ class DrawPage {
         this.image, this.#comment(), this.findings),
       make('section', { class: 'easel', 'aria-label': 'The sketch' }, this.tools, this.sheet),
       make('footer', { class: 'bottom' },
-        make('span', { class: 'name' }, photo), this.status,
+        make('span', { class: 'name' }, photo),
+        make('span', { class: 'far' }, `${drawn} of ${photos} drawn`), this.status,
         make('span', { class: 'spring' }), this.looks,
         make('button', { class: 'button', onclick: () => this.#upload() }, 'Upload'),
         make('button', { class: 'button', onclick: () => this.#skip() }, 'Skip'), this.handIn));
