@@ -7,24 +7,26 @@ named endpoints: `gradio_client` reaches them as well as the pages do.
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from annotation_ui.people import Person
-from annotation_ui.search import Search
+from annotation_ui.search import Ranked, Search
 from annotation_ui.sessions import Door
 from annotation_ui.store import Submission
 from annotation_ui.studio import NotAllowedError, Outcome, OutdatedError, Standing, Studio, Task
 from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.images import open_data
 from clothes_toolkit.report import Finding
 
 Answer = dict[str, Any]
+MOST_OF_NAME = 64
+"""Characters that are kept of the name of a save."""
 
 
 def endpoints(studio: Studio, door: Door, search: Search | None) -> list[Callable[..., Answer]]:
@@ -74,11 +76,14 @@ def endpoints(studio: Studio, door: Door, search: Search | None) -> list[Callabl
         }
 
     def save_draft(
-        photo: str, revision: int, drawing: dict[str, Any], request: gr.Request
+        photo: str, revision: int, drawing: str, save: str, request: gr.Request
     ) -> Answer:
-        """Keep what is drawn so far; `revision` is the one that it goes on from."""
-        data = json.dumps(drawing).encode()
-        return {"revision": studio.save_draft(asking(request), photo, revision, data)}
+        """Keep what is drawn so far, JSON as text; `revision` is the one that it goes on from.
+
+        `save` is a name of this save, so that it can be sent again; "" is none.
+        """
+        person, data = asking(request), drawing.encode()
+        return {"revision": studio.save_draft(person, photo, revision, data, save[:MOST_OF_NAME])}
 
     def skip(photo: str, request: gr.Request) -> Answer:
         """Put a photo at the end of the queue."""
@@ -118,13 +123,10 @@ def endpoints(studio: Studio, door: Door, search: Search | None) -> list[Callabl
             ],
         }
 
-    def find(drawing: dict[str, Any], request: gr.Request) -> Answer:
-        """Rank the photos for a drawing that is not handed in, most alike first."""
+    def find(drawing: str, request: gr.Request) -> Answer:
+        """Rank the photos for a drawing, JSON as text, most alike first."""
         asking(request)
-        if search is None:
-            raise ToolkitError("this studio was started without --checkpoint")
-        ranked = search.find_drawing(json.dumps(drawing).encode())
-        return {"photos": [{"photo": photo, "likeness": likeness} for photo, likeness in ranked]}
+        return {"photos": _ranked(required(search).find_drawing(drawing.encode()))}
 
     every: list[Callable[..., Answer]] = [
         me,
@@ -153,17 +155,27 @@ def told_of(
     answer: Answer = {
         "submission": outcome.submission,
         "findings": [_finding(finding) for finding in outcome.findings],
+        "revision": studio.store.revision(str(person.designer), photo),
     }
     if search is not None and outcome.submission is not None:
         picture = studio.submission(person, outcome.submission).picture
-        with Image.open(io.BytesIO(picture), formats=["PNG"]) as image:
-            rank, first = search.rank_of(image.convert("RGB"), photo)
-        answer["found"] = {
-            "rank": rank,
-            "among": len(studio.dataset().photos),
-            "photos": [{"photo": stem, "likeness": likeness} for stem, likeness in first],
-        }
+        # It is handed in, whatever becomes of the search: a damaged photo, a full card.
+        with suppress(ToolkitError, RuntimeError, OSError):
+            rank, first = search.rank_of(open_data(picture, "the sketch"), photo)
+            among = len(studio.dataset().photos)
+            answer["found"] = {"rank": rank, "among": among, "photos": _ranked(first)}
     return answer
+
+
+def required(search: Search | None) -> Search:
+    """Return the search; raises `ToolkitError` where the studio has none."""
+    if search is None:
+        raise ToolkitError("this studio was started without --checkpoint")
+    return search
+
+
+def _ranked(ranked: Ranked) -> list[Answer]:
+    return [{"photo": photo, "likeness": likeness} for photo, likeness in ranked]
 
 
 def _answering(function: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -176,7 +188,7 @@ def _answering(function: Callable[..., Answer]) -> Callable[..., Answer]:
         except ToolkitError as error:
             kind = {NotAllowedError: "not allowed", OutdatedError: "outdated"}.get(type(error), "")
             return {"error": " ".join(str(error).split()), "kind": kind}
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, AttributeError) as error:
             return {"error": f"this call cannot be understood ({error})", "kind": "bad call"}
 
     return answering

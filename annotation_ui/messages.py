@@ -15,8 +15,8 @@ APP = f"clothes-toolkit {__version__}"
 CANVAS = (1024, 1024)
 """Units of the pad, whatever its size on a screen."""
 TOOLS = ("pen", ERASER)
-MOST_BYTES = 24 * 1024 * 1024
-MOST_STROKES, MOST_POINTS = 20_000, 400_000
+MOST_BYTES = 8 * 1024 * 1024
+MOST_STROKES, MOST_POINTS = 20_000, 200_000
 WIDEST = 200.0
 """Canvas units of a line, at full pressure."""
 _FIELDS = {"tool", "width", "points", "erased"}

@@ -12,6 +12,7 @@ from PIL import Image
 from annotation_ui.messages import read_message
 from clothes_toolkit.cache import Stamp
 from clothes_toolkit.dataset import Dataset
+from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.learn.bridge import network, one_line_errors, open_picture
 from clothes_toolkit.strokes import render
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHOWN = 10
+AT_ONCE = 4
+"""Searches that run or wait at a time."""
 RENDERED = (512, 512)
 Ranked = list[tuple[str, float]]
 """Stems of photos and their likeness, most alike first."""
@@ -45,7 +48,11 @@ class Search:
             self._device = choose_device("auto")
             prepare(self._method, self._device)
         self._vectors: dict[tuple[str, str], Tensor] = {}
-        self._lock = threading.Lock()
+        self._lock, self._room = threading.Lock(), threading.BoundedSemaphore(AT_ONCE)
+        # Photos are looked at before the first sketch comes, not while its designer waits.
+        if photos := self._photos():
+            with one_line_errors():
+                self._gallery(photos)
 
     def find_drawing(self, data: bytes) -> Ranked:
         """Rank the photos for what a browser sent of a drawing; nothing for an empty one."""
@@ -53,13 +60,25 @@ class Search:
         return self.find(render(drawing, RENDERED).convert("RGB")) if drawing.kept else []
 
     def find(self, picture: Image.Image, among: int = SHOWN) -> Ranked:
-        """Rank the photos for the picture of a sketch, and return the first ones."""
+        """Rank the photos for the picture of a sketch, and return the first ones.
+
+        Raises `ToolkitError` where too many search at once.
+        """
+        # Whoever waits holds a thread that others need to save what they draw.
+        if not self._room.acquire(blocking=False):
+            raise ToolkitError("many search at once; try again in a moment")
+        try:
+            return self._ranked(picture, among)
+        finally:
+            self._room.release()
+
+    def _ranked(self, picture: Image.Image, among: int) -> Ranked:
         import torch
 
         with self._lock, one_line_errors():
-            if not (photos := Dataset.open(self.root, self.scheme).photos):
+            if not (photos := self._photos()):
                 return []
-            stems, gallery = self._gallery({photo.path: photo.stem for photo in photos})
+            stems, gallery = self._gallery(photos)
             sketch = self._embed([Path("sketch")], "sketch", picture)
             likeness = self._method.similarity(sketch, gallery)[0]
             order = torch.argsort(likeness, descending=True, stable=True)[:among]
@@ -70,6 +89,10 @@ class Search:
         ranked = self.find(picture, among=1 << 30)
         places = [found for found, _ in ranked]
         return (places.index(stem) + 1 if stem in places else 0), ranked[:SHOWN]
+
+    def _photos(self) -> dict[str, str]:
+        """Return the stems of all photos, by path."""
+        return {photo.path: photo.stem for photo in Dataset.open(self.root, self.scheme).photos}
 
     def _gallery(self, photos: Mapping[str, str]) -> tuple[list[str], Tensor]:
         """Return stems and vectors of photos, given by path; embed those that are new."""

@@ -47,8 +47,15 @@ class Sessions:
         self.people, self.store = people, store
 
     def person(self, token: str | None) -> Person | None:
-        """Return whose session it is, by what the designers file says of them now."""
-        return None if token is None else self.named(self.store.session(_hashed(token)))
+        """Return whose session it is, by what the designers file says of them now.
+
+        Who has another password since, or left and came back, has to sign in again.
+        """
+        found = None if token is None else self.store.session(_hashed(token))
+        person = None if found is None else self.people.find(found[0])
+        if found is None or person is None or _hashed(person.password) != found[1]:
+            return None
+        return person
 
     def named(self, name: str | None) -> Person | None:
         """Return who has a name."""
@@ -57,25 +64,24 @@ class Sessions:
     def sign_in(self, name: str, password: str) -> str:
         """Return the token of a new session; raises `SignInError` saying what to do."""
         name = name.strip()[:LONGEST_NAME]
-        count, last = self.store.failures(name)
-        now = self.store.clock()
-        wait = last + LOCKED_SECONDS - now
-        if wait <= 0:
-            count = 0
-        if count >= TRIES:
-            raise SignInError(
-                f"too many wrong passwords; try again in {max(round(wait / 60), 1)} minutes"
-            )
+        # Counted before the password is looked at: many tries at once are many tries.
+        with self.store.changing() as change:
+            count, last = change.failures(name, LOCKED_SECONDS)
+            if count >= TRIES:
+                minutes = max(round((last + LOCKED_SECONDS - change.now) / 60), 1)
+                raise SignInError(f"too many wrong passwords; try again in {minutes} minutes")
+            change.failed(name, count + 1)
         person = self.people.signed_in(name, password)
         with self.store.changing() as change:
-            change.count_failure(name, 0 if person else count + 1)
-            if person is None:
-                change.note(name, "wrong password")
-            else:
+            if person is not None:
                 token = secrets.token_urlsafe(32)
-                change.begin_session(_hashed(token), person.name, now + SESSION_SECONDS)
-                change.note(person.name, "sign in")
+                change.failed(name, 0)
+                ends = change.now + SESSION_SECONDS
+                change.begin_session(_hashed(token), name, _hashed(person.password), ends)
+                change.note(name, "sign in")
                 return token
+            if self.people.find(name) is not None:
+                change.note(name, "wrong password")
         raise SignInError("that name and password do not belong together")
 
     def sign_out(self, token: str | None) -> None:

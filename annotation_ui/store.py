@@ -26,7 +26,7 @@ MIGRATIONS = (
     """
     CREATE TABLE drafts (
         designer TEXT NOT NULL, photo TEXT NOT NULL, revision INTEGER NOT NULL,
-        document BLOB NOT NULL, moment REAL NOT NULL,
+        document BLOB, moment REAL NOT NULL, save TEXT NOT NULL,
         PRIMARY KEY (designer, photo)
     ) WITHOUT ROWID;
     CREATE TABLE submissions (
@@ -46,7 +46,7 @@ MIGRATIONS = (
         PRIMARY KEY (designer, photo)
     ) WITHOUT ROWID;
     CREATE TABLE sessions (
-        token TEXT PRIMARY KEY, person TEXT NOT NULL, ends REAL NOT NULL
+        token TEXT PRIMARY KEY, person TEXT NOT NULL, secret TEXT NOT NULL, ends REAL NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE failures (
         person TEXT PRIMARY KEY, count INTEGER NOT NULL, moment REAL NOT NULL
@@ -78,7 +78,7 @@ class Draft:
 
     Attributes:
         document: of the drawing, see `Drawing.to_json`.
-        revision: counts its saves, over all tabs.
+        revision: counts its changes, over all tabs and versions; it never goes back.
         moment: of the last one, seconds since 1970.
     """
 
@@ -191,15 +191,37 @@ class Store:
     def draft(self, designer: str, photo: str) -> Draft | None:
         """Return a designer's draft of a photo."""
         rows = self._rows(
-            "SELECT document, revision, moment FROM drafts WHERE designer = ? AND photo = ?",
+            "SELECT document, revision, moment FROM drafts "
+            "WHERE designer = ? AND photo = ? AND document IS NOT NULL",
             designer,
             photo,
         )
         return Draft(*rows[0]) if rows else None
 
+    def revision(self, designer: str, photo: str) -> int:
+        """Return the revision that a designer's next save of a photo goes on from."""
+        rows = self._rows(
+            "SELECT revision FROM drafts WHERE designer = ? AND photo = ?", designer, photo
+        )
+        return rows[0][0] if rows else 0
+
     def drafted(self, designer: str) -> dict[str, float]:
         """Return when each photo's draft was last saved."""
-        return dict(self._rows("SELECT photo, moment FROM drafts WHERE designer = ?", designer))
+        return dict(
+            self._rows(
+                "SELECT photo, moment FROM drafts WHERE designer = ? AND document IS NOT NULL",
+                designer,
+            )
+        )
+
+    def moments(self, designer: str) -> dict[str, float]:
+        """Return when a designer's sketch of each photo was handed in or decided about last."""
+        rows = self._rows(
+            "SELECT photo, MAX(MAX(s.moment, COALESCE(r.moment, 0))) FROM submissions s "
+            "LEFT JOIN reviews r ON r.submission = s.id WHERE designer = ? GROUP BY photo",
+            designer,
+        )
+        return dict(rows)
 
     def skipped(self, designer: str) -> dict[str, float]:
         """Return when each photo was skipped."""
@@ -241,15 +263,10 @@ class Store:
         rows = self._rows(f"SELECT {', '.join(names)} FROM log ORDER BY id")  # noqa: S608 - no values
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def session(self, token: str) -> str | None:
-        """Return whose session it is; `None` where there is none, or it has ended."""
-        rows = self._rows("SELECT person, ends FROM sessions WHERE token = ?", token)
-        return rows[0][0] if rows and rows[0][1] > self.clock() else None
-
-    def failures(self, person: str) -> tuple[int, float]:
-        """Return how often somebody failed to sign in in a row, and when the last time."""
-        rows = self._rows("SELECT count, moment FROM failures WHERE person = ?", person)
-        return rows[0] if rows else (0, 0.0)
+    def session(self, token: str) -> tuple[str, str] | None:
+        """Return whose session it is and what it was begun with; `None` where it has ended."""
+        rows = self._rows("SELECT person, secret, ends FROM sessions WHERE token = ?", token)
+        return rows[0][:2] if rows and rows[0][2] > self.clock() else None
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with self._connected() as database:
@@ -273,23 +290,31 @@ class Change:
             self.now, person, what, designer, photo, json.dumps(detail, sort_keys=True),
         )  # fmt: skip
 
-    def revision(self, designer: str, photo: str) -> int:
-        """Return the revision of a draft; 0 where there is none."""
+    def revision(self, designer: str, photo: str) -> tuple[int, str]:
+        """Return the revision of a draft and the name of its last save; 0 where there is none."""
         row = self._do(
-            "SELECT revision FROM drafts WHERE designer = ? AND photo = ?", designer, photo
+            "SELECT revision, save FROM drafts WHERE designer = ? AND photo = ?", designer, photo
         ).fetchone()
-        return row[0] if row else 0
+        return row or (0, "")
 
-    def save_draft(self, designer: str, photo: str, revision: int, document: bytes) -> None:
-        """Keep a draft in the place of the one before."""
+    def has_draft(self, designer: str, photo: str) -> bool:
+        """Whether there is a draft."""
+        return bool(self._do(
+            "SELECT 1 FROM drafts WHERE designer = ? AND photo = ? AND document IS NOT NULL",
+            designer, photo,
+        ).fetchone())  # fmt: skip
+
+    def save_draft(self, designer: str, photo: str, document: bytes | None, save: str = "") -> int:
+        """Keep a draft in the place of the one before, and return its revision.
+
+        `None` forgets it; its revision counts on. `save` is a name of this save.
+        """
+        revision = self.revision(designer, photo)[0] + 1
         self._do(
-            "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?)",
-            designer, photo, revision, document, self.now,
+            "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?, ?)",
+            designer, photo, revision, document, self.now, save,
         )  # fmt: skip
-
-    def drop_draft(self, designer: str, photo: str) -> None:
-        """Forget a draft; what it was handed in as stays."""
-        self._do("DELETE FROM drafts WHERE designer = ? AND photo = ?", designer, photo)
+        return revision
 
     def skip(self, designer: str, photo: str) -> None:
         """Put a photo at the end of a designer's queue."""
@@ -342,21 +367,38 @@ class Change:
             "VALUES (?, ?, ?, ?, ?)", number, reviewer, decision, comment, self.now,
         )  # fmt: skip
 
-    def begin_session(self, token: str, person: str, ends: float) -> None:
+    def begin_session(self, token: str, person: str, secret: str, ends: float) -> None:
         """Keep a session, and forget those that have ended."""
         self._do("DELETE FROM sessions WHERE ends <= ?", self.now)
-        self._do("INSERT INTO sessions VALUES (?, ?, ?)", token, person, ends)
+        self._do("INSERT INTO sessions VALUES (?, ?, ?, ?)", token, person, secret, ends)
 
     def end_session(self, token: str) -> None:
         """Forget a session."""
         self._do("DELETE FROM sessions WHERE token = ?", token)
 
-    def count_failure(self, person: str, count: int) -> None:
+    def failures(self, person: str, forgotten_after: float) -> tuple[int, float]:
+        """Return how often somebody failed to sign in in a row, and when the last time.
+
+        Failures older than so many seconds are forgotten, everybody's.
+        """
+        self._do("DELETE FROM failures WHERE moment <= ?", self.now - forgotten_after)
+        row: tuple[int, float] | None = self._do(
+            "SELECT count, moment FROM failures WHERE person = ?", person
+        ).fetchone()
+        return row or (0, self.now)
+
+    def failed(self, person: str, count: int) -> None:
         """Keep how often somebody failed to sign in in a row; 0 is forgotten."""
+        self._do("DELETE FROM failures WHERE person = ?", person)
         if count:
-            self._do("INSERT OR REPLACE INTO failures VALUES (?, ?, ?)", person, count, self.now)
-        else:
-            self._do("DELETE FROM failures WHERE person = ?", person)
+            self._do("INSERT INTO failures VALUES (?, ?, ?)", person, count, self.now)
+
+    def has_later(self, found: Submission) -> bool:
+        """Whether there is a later version of a submission."""
+        return bool(self._do(
+            "SELECT 1 FROM submissions WHERE designer = ? AND photo = ? AND version > ?",
+            found.designer, found.photo, found.version,
+        ).fetchone())  # fmt: skip
 
     def _do(self, query: str, *values: object) -> sqlite3.Cursor:
         return self._database.execute(query, values)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -107,6 +108,8 @@ class Studio:
         self.root, self.store, self.scheme = root, store, scheme
         self.size, self.line_width, self.alone = size, line_width, alone
         self._waiting_facts: dict[int, ImageFacts] = {}
+        # One change of the folder after the other: its own lock does not wait.
+        self._writing = threading.Lock()
         self.settle()
 
     def dataset(self) -> Dataset:
@@ -133,9 +136,18 @@ class Studio:
         drawn = {sketch.photo for sketch in dataset.sketches if sketch.designer == designer}
         drafts, skips = self.store.drafted(designer), self.store.skipped(designer)
         latest = {photo: found for (_, photo), found in self.store.latest(designer).items()}
+        moments = self.store.moments(designer)
+
+        def is_skipped(stem: str) -> bool:
+            # What was drawn on or returned since comes back.
+            since = max(drafts.get(stem, 0.0), moments.get(stem, 0.0))
+            return skips.get(stem, -1.0) > since
 
         def task(stem: str) -> Task:
             number, state, comment = latest.get(stem, (None, None, ""))
+            if state not in (State.WAITING, State.ACCEPTING) and is_skipped(stem):
+                done = stem in drawn and stem not in drafts and state is not State.RETURNED
+                return Task(stem, Standing.DONE if done else Standing.SKIPPED, comment, number)
             if state is State.RETURNED:
                 return Task(stem, Standing.RETURNED, comment, number)
             if state in (State.WAITING, State.ACCEPTING):
@@ -144,7 +156,7 @@ class Studio:
                 return Task(stem, Standing.STARTED, "", number)
             if stem in drawn:
                 return Task(stem, Standing.DONE, "", number)
-            return Task(stem, Standing.SKIPPED if stem in skips else Standing.OPEN, "", number)
+            return Task(stem, Standing.OPEN, "", number)
 
         tasks = [task(stem) for stem in dict.fromkeys(photo.stem for photo in dataset.photos)]
         return sorted(tasks, key=lambda t: (t.standing, skips.get(t.photo, 0.0), t.photo))
@@ -175,9 +187,12 @@ class Studio:
             return draft.document, draft.revision
         versions = self.store.submissions(designer=designer, photo=photo)
         last = next((s.strokes for s in reversed(versions) if s.strokes is not None), None)
-        return last or Drawing(f"{photo}_{designer}", CANVAS, ()).to_bytes(), 0
+        empty = Drawing(f"{photo}_{designer}", CANVAS, ())
+        return last or empty.to_bytes(), self.store.revision(designer, photo)
 
-    def save_draft(self, person: Person, photo: str, revision: int, data: bytes) -> int:
+    def save_draft(
+        self, person: Person, photo: str, revision: int, data: bytes, save: str = ""
+    ) -> int:
         """Keep what was drawn so far, and return the new revision.
 
         Args:
@@ -185,6 +200,7 @@ class Studio:
             photo: its stem.
             revision: the one that `data` goes on from.
             data: the drawing, as JSON.
+            save: a name of this save; sent again, because its answer was lost, it changes nothing.
 
         Raises `OutdatedError` where another tab saved meanwhile.
         """
@@ -192,15 +208,14 @@ class Studio:
         self.photo(photo)
         drawing = read_message(data, f"{photo}_{designer}")
         with self.store.changing() as change:
-            there = change.revision(designer, photo)
+            there, last = change.revision(designer, photo)
+            if save and (there, last) == (revision + 1, save):
+                return there
             if there != revision:
-                raise OutdatedError(
-                    f"{photo}: this drawing was changed in another window; reload to go on with it"
-                )
-            change.save_draft(designer, photo, there + 1, drawing.to_bytes())
-            if not there:
+                raise OutdatedError(f"{photo}: this drawing was changed in another window")
+            if not change.has_draft(designer, photo):
                 change.note(person.name, "begin", designer, photo)
-            return there + 1
+            return change.save_draft(designer, photo, drawing.to_bytes(), save)
 
     def submit_drawing(self, person: Person, photo: str) -> Outcome:
         """Hand in a designer's draft of a photo; see `submit_picture`."""
@@ -212,9 +227,9 @@ class Studio:
         picture = png_bytes(render(drawing, self.size, self.line_width).convert("RGB"))
 
         def keep(change: Change) -> None:
-            if change.revision(designer, photo) != draft.revision:
+            if change.revision(designer, photo)[0] != draft.revision:
                 raise OutdatedError(f"{photo}: it was drawn on meanwhile; hand it in again")
-            change.drop_draft(designer, photo)
+            change.save_draft(designer, photo, None)
 
         return self._submit(person, photo, drawing.to_bytes(), picture, keep)
 
@@ -241,7 +256,8 @@ class Studio:
         if any(finding.severity is Severity.ERROR for finding in findings):
             return Outcome(None, tuple(findings))
         told = [finding.to_json() for finding in findings]
-        base = self._sha256(path)
+        old = _file_of(dataset, name)
+        base = None if old is None else self._sha256(old)
         with self.store.changing() as change:
             keep(change)
             number = change.submit(name.designer, photo, strokes, picture, base, told)
@@ -293,8 +309,8 @@ class Studio:
         with self.store.changing() as change:
             self._leave_waiting(change, found, State.RETURNED)
             change.review(number, person.name, State.RETURNED, comment)
-            if found.strokes is not None and not change.revision(found.designer, found.photo):
-                change.save_draft(found.designer, found.photo, 1, found.strokes)
+            if found.strokes is not None and not change.has_draft(found.designer, found.photo):
+                change.save_draft(found.designer, found.photo, found.strokes)
             change.note(person.name, "return", found.designer, found.photo, submission=number)
 
     def accept(self, person: Person, number: int) -> str:
@@ -309,8 +325,9 @@ class Studio:
             change.review(number, person.name, State.ACCEPTED, "")
             change.note(person.name, "accept", found.designer, found.photo, submission=number)
         try:
-            plan = self._plan(found)
-            apply(self.root, plan)
+            with self._writing:
+                plan = self._plan(found)
+                apply(self.root, plan)
         except BaseException as error:
             self._take_back(found, str(error))
             raise
@@ -321,8 +338,13 @@ class Studio:
         """Finish or take back what a server that died left halfway."""
         recover(self.root)
         for found in self.store.submissions(State.ACCEPTING):
-            path = _place_of(self.dataset(), SketchName(found.photo, found.designer))
-            if self._sha256(path) == hashlib.sha256(found.picture).hexdigest():
+            try:
+                path = _place_of(self.dataset(), SketchName(found.photo, found.designer))
+                done = self._sha256(path) == hashlib.sha256(found.picture).hexdigest()
+            except ToolkitError:
+                # Its photo is gone meanwhile: whoever accepts it again is told.
+                done = False
+            if done:
                 self._finish(found)
             else:
                 self._take_back(found, "the server stopped")
@@ -345,7 +367,9 @@ class Studio:
 
     def _take_back(self, found: Submission, why: str) -> None:
         with self.store.changing() as change:
-            if change.move(found.id, State.ACCEPTING, State.WAITING):
+            replaced = change.has_later(found)
+            state = State.REPLACED if replaced else State.WAITING
+            if change.move(found.id, State.ACCEPTING, state):
                 change.unreview(found.id)
                 change.note("studio", "take back", found.designer, found.photo, why=why)
 
@@ -359,15 +383,16 @@ class Studio:
     def _plan(self, found: Submission) -> Plan:
         """Return the change that puts a sketch and its strokes into the dataset."""
         name = SketchName(found.photo, found.designer)
-        path = _place_of(self.dataset(), name)
-        there = self._sha256(path)
+        dataset = self.dataset()
+        path, old = _place_of(dataset, name), _file_of(dataset, name)
+        there = None if old is None else self._sha256(old)
         if there is not None and there not in self._expected(found):
             raise ToolkitError(
                 f"{path}: was changed by somebody else since the sketch was handed in; "
                 "return it, or put the file right first"
             )
         why = f"submission {found.id}, version {found.version}"
-        steps = [Step(None if there is None else path, path, why, found.picture, there)]
+        steps = [Step(None if there is None else old, path, why, found.picture, there)]
         strokes = f"strokes/{name.stem}.json"
         drawn = self._sha256(strokes)
         if found.strokes is not None:
@@ -394,8 +419,9 @@ class Studio:
         Raises `TwinError` where it looks like one that is there.
         """
         _require(person, Role.REVIEWER)
-        stem, plan = plan_photo(self.dataset(), data, split)
-        apply(self.root, plan)
+        with self._writing:
+            stem, plan = plan_photo(self.dataset(), data, split)
+            apply(self.root, plan)
         with self.store.changing() as change:
             change.note(person.name, "add photo", None, stem)
         return stem
@@ -442,11 +468,13 @@ def _place_of(dataset: Dataset, name: SketchName) -> str:
             f"designer {name.designer}: a dataset named as Clothes-V1 has designers 01 to 09"
         )
     photo = _photo_of(dataset, name.photo)
-    for sketch in dataset.sketches:
-        if (sketch.split, sketch.photo, sketch.designer) == (photo.split, *_parts(name)):
-            return sketch.path
     return f"{dataset.layout.folder(photo.split, Side.SKETCH)}/{name.stem}.png"
 
 
-def _parts(name: SketchName) -> tuple[str, str]:
-    return name.photo, name.designer
+def _file_of(dataset: Dataset, name: SketchName) -> str | None:
+    """Return the path of the sketch that is there, whatever its extension."""
+    split = _photo_of(dataset, name.photo).split
+    for sketch in dataset.sketches:
+        if (sketch.split, sketch.photo, sketch.designer) == (split, name.photo, name.designer):
+            return sketch.path
+    return None

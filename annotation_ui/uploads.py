@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import re
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +17,11 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 from PIL import Image, ImageFilter
+
+try:
+    import resource
+except ImportError:  # not a POSIX system
+    resource = None  # type: ignore[assignment]
 
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.images import open_data, png_bytes
@@ -29,7 +36,9 @@ MARGIN = 0.06
 """Share of the square left as paper around the drawing, on each side."""
 PAPER = 24
 """Grey levels that differ from the paper by less are no ink."""
-SVG, PDF = "SVG", "PDF"
+MEMORY = 3 * 1024**3
+"""Bytes of memory that drawing a file may take."""
+_ROOM = threading.BoundedSemaphore(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,15 @@ def sketch_of(data: bytes, size: tuple[int, int], choices: Choices) -> bytes:
 
 def _guarded(data: bytes, page: int) -> Image.Image:
     """Draw a file in a process of its own, which may crash or hang without harm."""
+    if not _ROOM.acquire(blocking=False):
+        raise ToolkitError("many upload at once; try again in a moment")
+    try:
+        return _drawn_apart(data, page)
+    finally:
+        _ROOM.release()
+
+
+def _drawn_apart(data: bytes, page: int) -> Image.Image:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(1, mp_context=context)
     try:
@@ -85,8 +103,13 @@ def _guarded(data: bytes, page: int) -> Image.Image:
 
 
 def _drawn(data: bytes, page: int) -> tuple[str, tuple[int, int], bytes]:
-    picture = _reader(data)(data, page)
-    picture.thumbnail((DRAWN, DRAWN))
+    if resource is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    try:
+        picture = _reader(data)(data, page)
+        picture.thumbnail((DRAWN, DRAWN))
+    except (MemoryError, Image.DecompressionBombError):
+        raise ToolkitError("this file takes too much memory to draw") from None
     return picture.mode, picture.size, picture.tobytes()
 
 
@@ -114,19 +137,26 @@ def _draw_pdf(data: bytes, page: int) -> Image.Image:
         raise ToolkitError(f"a PDF of {pages} pages; {MOST_PAGES} are the limit: save one page")
     if not 1 <= page <= pages:
         raise ToolkitError(f"there is no page {page}; this PDF has {pages}")
-    found = document[page - 1]
-    scale = DRAWN / max(*found.get_size(), 1)
-    picture: Image.Image = found.render(scale=scale, may_draw_forms=False).to_pil().convert("RGB")
-    return picture
+    try:
+        found = document[page - 1]
+        scale = DRAWN / max(*found.get_size(), 1)
+        picture: Image.Image = found.render(scale=scale, may_draw_forms=False).to_pil()
+    except pypdfium2.PdfiumError as error:
+        raise ToolkitError(f"page {page} of this PDF cannot be drawn ({error})") from error
+    return picture.convert("RGB")
 
 
 def _draw_svg(data: bytes, _page: int) -> Image.Image:
     import resvg_py
 
-    _check_svg(data)
+    tall = _is_tall(_checked_svg(data))
     try:
         png = resvg_py.svg_to_bytes(
-            svg_string=data.decode(), width=DRAWN, background="white", skip_system_fonts=True
+            svg_string=data.decode(),
+            width=None if tall else DRAWN,
+            height=DRAWN if tall else None,
+            background="white",
+            skip_system_fonts=True,
         )
     except (ValueError, UnicodeDecodeError) as error:
         raise ToolkitError(f"this SVG cannot be drawn ({error})") from error
@@ -134,8 +164,23 @@ def _draw_svg(data: bytes, _page: int) -> Image.Image:
         return image.convert("RGB")
 
 
-def _check_svg(data: bytes) -> None:
-    """Raise `ToolkitError` for an SVG that runs or fetches something."""
+def _is_tall(root: ET.Element) -> bool:
+    """Whether an SVG is higher than wide."""
+    numbers = re.findall(r"[0-9.]+", root.get("viewBox", "") or "")[2:4]
+    if len(numbers) < 2:
+        numbers = [
+            found[0] if (found := re.findall(r"^\s*([0-9.]+)", root.get(name, ""))) else "1"
+            for name in ("width", "height")
+        ]
+    try:
+        width, height = (float(number) for number in numbers)
+    except ValueError as error:
+        raise ToolkitError(f"this SVG says no size that can be read ({error})") from error
+    return height > width
+
+
+def _checked_svg(data: bytes) -> ET.Element:
+    """Return the root of an SVG; raises `ToolkitError` where it runs or fetches something."""
     if b"<!doctype" in data.lower() or b"<!entity" in data.lower():
         raise ToolkitError("this SVG declares entities; export it as plain SVG")
     try:
@@ -154,6 +199,7 @@ def _check_svg(data: bytes) -> None:
                 raise ToolkitError(f"this SVG has {plain}=; export the strokes alone")
             if "url(" in value and "url(#" not in value:
                 raise ToolkitError("this SVG reaches for something outside of it")
+    return root
 
 
 def _reaches_out(element: ET.Element) -> bool:

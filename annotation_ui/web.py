@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from gradio.events import api
 
-from annotation_ui.api import Answer, endpoints, png_url, told_of
+from annotation_ui.api import Answer, endpoints, png_url, required, told_of
 from annotation_ui.gate import COOKIE, STATE, Gate, token_of
 from annotation_ui.people import Person
 from annotation_ui.photos import TwinError
@@ -23,11 +23,15 @@ from annotation_ui.sessions import SESSION_SECONDS, Door, SignInError
 from annotation_ui.studio import NotAllowedError, Studio
 from annotation_ui.uploads import Choices, sketch_of
 from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.images import open_data
 from clothes_toolkit.strokes import parse_drawing, to_svg
 
 ASSETS = Path(__file__).parent / "assets"
 TITLE = "Clothes studio"
 HEAD = '<link rel="stylesheet" href="/studio/assets/studio.css">'
+SESSIONS = 100
+"""Pages whose last inputs Gradio keeps at a time."""
+LARGEST_ID = (1 << 63) - 1
 START = """
 import('/studio/assets/studio.js').then((studio) => studio.start(element));
 """
@@ -48,8 +52,13 @@ def build(
     with gr.Blocks(title=TITLE, analytics_enabled=False) as pages:
         gr.HTML("", html_template='<div id="studio"></div>', js_on_load=START,
                 apply_default_css=False)  # fmt: skip
+        # What a call holds is data: Gradio would fetch and copy what looks like one of its files.
+        pages.state_session_capacity = SESSIONS
         for function in calls:
             api(function, api_name=function.__name__, queue=False)
+    for call in pages.fns.values():
+        for block in call.inputs:
+            block.async_move_resource_to_block_cache = _no_file
     gr.mount_gradio_app(
         app,
         pages,
@@ -62,6 +71,10 @@ def build(
         max_file_size=1,
     )
     return Gate(app, door, frozenset(function.__name__ for function in calls), hosts)
+
+
+async def _no_file(path: object) -> str:  # noqa: ARG001 - Gradio awaits it
+    raise ValueError("a call takes no files")
 
 
 def _add_doors(app: FastAPI, door: Door) -> None:
@@ -125,7 +138,7 @@ def _add_pictures(app: FastAPI, studio: Studio) -> None:
     @app.get("/studio/submission/{number}")
     def submission(number: int, request: Request) -> Response:
         def answer() -> Response:
-            found = studio.submission(_required(request), number)
+            found = studio.submission(_required(request), min(number, LARGEST_ID))
             return _private(Response(found.picture, media_type="image/png"))
 
         return _or_nothing(answer)
@@ -145,6 +158,20 @@ def _add_uploads(app: FastAPI, studio: Studio, search: Search | None) -> None:
                 return {"picture": png_url(picture)}
             outcome = studio.submit_picture(person, photo, picture)
             return told_of(studio, search, person, photo, outcome)
+
+        return await run_in_threadpool(_answer, answer)
+
+    @app.post("/studio/find")
+    async def find(
+        request: Request, threshold: float | None = None, page: int = 1, turn: int = 0
+    ) -> Response:
+        data = await request.body()
+
+        def answer() -> Answer:
+            picture = sketch_of(data, studio.size, Choices(threshold, page, turn))
+            ranked = required(search).find(open_data(picture, "the sketch"))
+            photos = [{"photo": photo, "likeness": likeness} for photo, likeness in ranked]
+            return {"picture": png_url(picture), "photos": photos}
 
         return await run_in_threadpool(_answer, answer)
 

@@ -105,6 +105,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data = Path(os.environ["CLOTHES_SHARED_DATA"])
     file = RESULTS / "evaluations.json"
+    (RESULTS / "baselines").mkdir(exist_ok=True)
     for name in arguments.only or ROWS:
         row = ROWS[name]
         out = train(name, row, arguments.runs, data)

@@ -94,7 +94,8 @@ def draw(url: str, number: int, until: float, clock: Clock) -> int:
             while len(strokes) < STROKES:
                 strokes.append(stroke(chance, 1000 * len(strokes)))
                 document = {"schema": SCHEMA, "canvas": list(CANVAS), "strokes": strokes}
-                revision = clock.call(client, "save_draft", photo, revision, document)["revision"]
+                inputs = (photo, revision, json.dumps(document), "")
+                revision = clock.call(client, "save_draft", *inputs)["revision"]
                 time.sleep(SAVE_EVERY_S * chance.uniform(0.5, 1.5))
             if clock.call(client, "submit", photo).get("submission"):
                 done += 1

@@ -337,7 +337,7 @@ def test_what_raises_in_a_transaction_leaves_nothing(tmp_path: Path) -> None:
 
     def interrupted() -> None:
         with store.changing() as change:
-            change.save_draft("03", "00001", 1, b"{}")
+            change.save_draft("03", "00001", b"{}")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

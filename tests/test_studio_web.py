@@ -24,7 +24,7 @@ from annotation_ui.store import Store
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.sources.garments import make_garments
 from clothes_toolkit.validate import validate
-from tests.studio import PASSWORD, Server, add_people, served
+from tests.studio import ANN, PASSWORD, Server, add_people, served
 from tests.test_studio import document
 
 
@@ -70,8 +70,8 @@ def call(client: httpx.Client, name: str, *inputs: Any) -> dict[str, Any]:
 
 def hand_in(client: httpx.Client, photo: str, seed: int) -> int:
     revision = call(client, "drawing", photo)["revision"]
-    drawing = json.loads(document(seed))
-    assert "error" not in call(client, "save_draft", photo, revision, drawing)
+    drawing = document(seed).decode()
+    assert "error" not in call(client, "save_draft", photo, revision, drawing, "")
     number = call(client, "submit", photo)["submission"]
     assert isinstance(number, int)
     return number
@@ -80,8 +80,8 @@ def hand_in(client: httpx.Client, photo: str, seed: int) -> int:
 def test_a_program_draws_and_another_reviews(server: Server) -> None:
     designer = Client(server.url, auth=("ann", PASSWORD), verbose=False)
     photo = designer.predict("", api_name="/next_task")["task"]["photo"]
-    drawing = json.loads(document(41))
-    assert designer.predict(photo, 0, drawing, api_name="/save_draft") == {"revision": 1}
+    drawing = document(41).decode()
+    assert designer.predict(photo, 0, drawing, "", api_name="/save_draft") == {"revision": 1}
     number = designer.predict(photo, api_name="/submit")["submission"]
     reviewer = Client(server.url, auth=("rev", PASSWORD), verbose=False)
     assert number in [s["submission"] for s in reviewer.predict(api_name="/waiting")["waiting"]]
@@ -140,7 +140,7 @@ def test_no_url_gives_what_is_private(server: Server, ann: httpx.Client, bea: ht
     drawing = json.loads(document(7))
     drawing["strokes"][0]["width"] = 123.4567
     revision = call(bea, "drawing", "00003")["revision"]
-    call(bea, "save_draft", "00003", revision, drawing)
+    call(bea, "save_draft", "00003", revision, json.dumps(drawing), "")
     private = server.root / ".clothes"
     files = [*(private / name for name in SECRETS), Path("/etc/passwd")]
     assert (private / "designers.json").is_file()
@@ -178,20 +178,23 @@ def test_routes_that_are_not_needed_are_closed(ann: httpx.Client) -> None:
 
 def test_bad_calls_are_one_line_and_never_a_servers_error(ann: httpx.Client) -> None:
     strokes = json.loads(document())["strokes"]
-    endless = [[1, 1, 1, 0]] * 1_000_000
+    endless = [[1, 1, 1, 0]] * 300_000
     bad: list[Any] = [
         {}, [], 7, None, "x", {"strokes": strokes}, {**json.loads(document()), "more": 1},
         {**json.loads(document()), "strokes": [{**strokes[0], "points": endless}]},
         {**json.loads(document()), "strokes": [{**strokes[0], "points": [[1, 1, 1, -5]]}]},
     ]  # fmt: skip
     for drawing in bad:
-        found = call(ann, "save_draft", "00004", 0, drawing)
+        found = call(ann, "save_draft", "00004", 0, json.dumps(drawing), "")
         assert "error" in found, drawing
         assert "\n" not in found["error"]
-    nan = '{"data": ["00004", 0, {"schema": "x", "strokes": [NaN, Infinity]}]}'
+    nan = '{"schema": "x", "strokes": [NaN, Infinity]}'
+    assert "NaN is no number" in call(ann, "save_draft", "00004", 0, nan, "")["error"]
     headers = {"content-type": "application/json"}
-    answer = ann.post("/gradio_api/run/save_draft", content=nan, headers=headers)
-    assert answer.status_code < 500
+    for inputs in (["00004", 0, {"x": float("nan")}, ""], ["00004", 0, strokes, ""]):
+        body = json.dumps({"data": inputs})
+        answer = ann.post("/gradio_api/run/save_draft", content=body, headers=headers)
+        assert answer.status_code < 500
     for body in ('{"data": []}', '{"data": [1]}', "{}", "garbage", ""):
         for name in ("save_draft", "submit", "accept", "nothing"):
             answer = ann.post(f"/gradio_api/run/{name}", content=body, headers=headers)
@@ -201,6 +204,48 @@ def test_bad_calls_are_one_line_and_never_a_servers_error(ann: httpx.Client) -> 
                          ("accept", [-1]), ("accept", [10**30]), ("give_back", [1, None]),
                          ("skip", [{}])):  # fmt: skip
         assert "error" in call(ann, name, *inputs)
+
+
+FILE = {"meta": {"_type": "gradio.FileData"}}
+
+
+def test_a_call_takes_no_files(server: Server, ann: httpx.Client) -> None:
+    """Gradio would copy, hash or fetch what looks like one of its files, wherever it stands."""
+    private = str(server.root / ".clothes" / "designers.json")
+    cached = set(Path(tempfile.gettempdir()).rglob("designers.json"))
+    for path in ("/dev/zero", private, f"{private}-not", "http://127.0.0.1:9/x", server.url):
+        for more in ({}, {"url": path}, {"is_stream": True}):
+            file = {"path": path, **more, **FILE}
+            for value in (file, [file], {"a": file}):
+                for route in ("run", "call"):
+                    answer = ann.post(f"/gradio_api/{route}/skip", json={"data": [value]})
+                    assert "scrypt" not in answer.text
+                    assert "gradio/" not in answer.text
+                body = {"data": [value], "fn_index": 6, "session_hash": "abc"}
+                assert ann.post("/gradio_api/queue/join", json=body).status_code < 500
+    assert set(Path(tempfile.gettempdir()).rglob("designers.json")) == cached
+    assert call(ann, "me")["name"] == "ann"
+
+
+def test_headers_that_cannot_be_read_are_one_line(ann: httpx.Client) -> None:
+    for headers in ({"host": "["}, {"origin": "http://["}, {"cookie": "clothes_session=\x7f[;"}):
+        answer = ann.post("/gradio_api/run/me", json={"data": []}, headers=headers)
+        assert answer.status_code < 500
+    chunks = ann.post("/studio/upload/00001", content=iter([b"x" * 100]))
+    assert chunks.status_code == 411
+    assert ann.get(f"/studio/submission/{10**30}").status_code == 404
+
+
+def test_a_save_sent_again_changes_nothing(ann: httpx.Client) -> None:
+    revision = call(ann, "drawing", "00007")["revision"]
+    first = call(ann, "save_draft", "00007", revision, document(71).decode(), "one")
+    assert call(ann, "save_draft", "00007", revision, document(71).decode(), "one") == first
+    assert "error" in call(ann, "save_draft", "00007", revision, document(72).decode(), "two")
+    number = call(ann, "submit", "00007")
+    # Revisions never go back, so that an old window cannot take itself for a new one.
+    assert number["revision"] > first["revision"]
+    assert call(ann, "drawing", "00007")["revision"] == number["revision"]
+    assert "error" in call(ann, "save_draft", "00007", revision, document(73).decode(), "three")
 
 
 def test_more_than_fits_is_refused_before_it_is_read(server: Server, ann: httpx.Client) -> None:
@@ -226,7 +271,7 @@ def test_two_hand_in_and_two_accept_at_the_same_instant(
 ) -> None:
     for client, seed in ((ann, 51), (bea, 52)):
         revision = call(client, "drawing", "00005")["revision"]
-        call(client, "save_draft", "00005", revision, json.loads(document(seed)))
+        call(client, "save_draft", "00005", revision, document(seed).decode(), "")
     gate = threading.Barrier(2)
 
     def submit(client: httpx.Client) -> int:
@@ -318,6 +363,9 @@ LAUGHS = (
 )
 
 
+TALL = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="90000" viewBox="0 0 9 9"/>'
+
+
 @pytest.mark.parametrize(
     ("data", "what"),
     [
@@ -337,6 +385,7 @@ LAUGHS = (
         (SVG.format(more="", inside="<foreignObject/>").encode(), "foreignobject"),
         (SVG.format(more="", inside='<rect fill="url(http://a.example/x)"/>').encode(), "outside"),
         (b"<svg", "SVG cannot be read"),
+        (TALL, "this file"),
     ],
 )  # fmt: skip
 def test_hostile_and_broken_uploads_are_one_line(ann: httpx.Client, data: bytes, what: str) -> None:
@@ -358,7 +407,7 @@ def test_an_upload_is_handed_in(server: Server, ann: httpx.Client) -> None:
 
 def test_a_drawing_is_saved_as_svg(ann: httpx.Client, bea: httpx.Client) -> None:
     revision = call(ann, "drawing", "00008")["revision"]
-    call(ann, "save_draft", "00008", revision, json.loads(document(61)))
+    call(ann, "save_draft", "00008", revision, document(61).decode(), "")
     found = ann.get("/studio/drawing/00008.svg")
     assert found.headers["content-type"] == "image/svg+xml"
     assert found.text.count("<g stroke") == 4
@@ -405,6 +454,13 @@ def test_sessions_end_and_wrong_passwords_lock_out(tmp_path: Path) -> None:
     token = sessions.sign_in("ann", PASSWORD)
     sessions.sign_out(token)
     assert sessions.person(token) is None
+    # Another password ends the sessions of the one before.
+    token = sessions.sign_in("ann", PASSWORD)
+    People(designers_file(root)).remove("ann")
+    People(designers_file(root)).add(ANN.with_password("another password"))
+    assert sessions.person(token) is None
+    People(designers_file(root)).remove("ann")
+    People(designers_file(root)).add(ANN.with_password(PASSWORD))
     token = sessions.sign_in("ann", PASSWORD)
     People(designers_file(root)).remove("ann")
     assert sessions.person(token) is None

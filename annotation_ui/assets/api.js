@@ -1,5 +1,7 @@
 // Asks the studio: one call, one answer, or one line of what cannot be done.
 
+const TIMEOUT_MS = 20000;
+
 export class Refused extends Error {
   constructor(message, kind = '') {
     super(message);
@@ -14,6 +16,7 @@ export async function call(name, ...inputs) {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ data: inputs }),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch {
     throw new Refused('The studio cannot be reached.', 'offline');
@@ -23,8 +26,7 @@ export async function call(name, ...inputs) {
 
 export async function answered(response, read = (body) => body) {
   if (response.status === 401) {
-    location.assign('/login');
-    throw new Refused('Sign in first.', 'signed out');
+    throw new Refused('Your session has ended. Sign in again in another window.', 'signed out');
   }
   const body = await response.json().catch(() => ({}));
   const answer = response.ok ? read(body) : body;

@@ -44,7 +44,7 @@ export function tool(name, label, key, act, attributes = {}) {
   const title = key ? `${label} (${key})` : label;
   return make('button', {
     type: 'button', class: 'tool', title, 'aria-label': label,
-    'aria-keyshortcuts': key || null, onclick: act, ...attributes,
+    'aria-keyshortcuts': key ? key.replace('Ctrl', 'Control').replaceAll(' ', '+') : null, onclick: act, ...attributes,
   }, icon(name));
 }
 

@@ -9,7 +9,8 @@ import { upload } from './upload.js';
 const SAID = {
   saving: 'Saving…',
   saved: 'Saved',
-  offline: 'No connection. Draw on: it is kept here and sent when the studio can be reached.',
+  offline: 'No connection. Draw on: it is kept here and sent later.',
+  'signed out': 'Signed out. Draw on: it is kept here.',
 };
 const KEYS = [
   ['P', 'Pen'], ['E', 'Eraser, by area'], ['S', 'Eraser, by stroke'], ['[ ]', 'Thinner, thicker'],
@@ -69,10 +70,19 @@ class DrawPage {
     this.image.addEventListener('load', () => this.pad.draw());
     this.pad.show({ photo: this.image });
     this.pad.load(drawing);
-    const kept = this.saver.kept();
-    if (kept) {
-      this.pad.load(kept);
-      this.saver.want(this.pad.drawing);
+    let kept = this.saver.kept();
+    // Saved, but for the answer, which was lost.
+    if (kept && JSON.stringify(kept.drawing.strokes) === JSON.stringify(drawing.strokes)) {
+      this.saver.forget();
+      kept = null;
+    }
+    if (kept?.fits) this.#take(kept.drawing);
+    else if (kept) {
+      this.#say(['Strokes that were drawn here never reached the studio, and it has others now.'], [
+        make('button', { class: 'button', onclick: () => this.#take(kept.drawing) }, 'Use them'),
+        make('button', {
+          class: 'button', onclick: () => { this.saver.forget(); this.findings.hidden = true; },
+        }, 'Let them go')]);
     }
     this.#pick('pen');
     this.#update();
@@ -143,21 +153,46 @@ class DrawPage {
 
   #comment() {
     const { standing, comment } = this.task;
-    if (standing !== 'returned') return null;
+    if (!comment || standing === 'waiting' || standing === 'done') return null;
     return make('aside', { class: 'comment' }, make('h2', {}, 'Returned'), make('p', {}, comment));
   }
 
   #tell(state, why) {
     this.status.textContent = why ?? SAID[state];
     this.status.dataset.state = state;
-    if (state === 'refused') {
-      this.#say([why], [make('button', { class: 'button', onclick: () => location.reload() },
-        'Reload')]);
+    this.status.title = this.status.textContent;
+    if (state === 'refused') this.#say([why]);
+    if (state === 'signed out') {
+      this.#say(['Your session has ended. Nothing is lost: sign in, and go on here.'], [
+        make('a', { class: 'button', href: '/login', target: '_blank' }, 'Sign in')]);
+    }
+    if (state === 'saved' && this.signedOut) this.findings.hidden = true;
+    this.signedOut = state === 'signed out';
+    if (state === 'outdated') {
+      this.#say([why], [
+        make('button', {
+          class: 'button',
+          onclick: () => {
+            this.saver.wanted = null;
+            this.saver.forget();
+            location.reload();
+          },
+        }, 'Use what is there'),
+        make('button', {
+          class: 'button', onclick: () => { this.findings.hidden = true; this.saver.takeOver(); },
+        }, 'Use what is drawn here')]);
     }
   }
 
-  #changed() {
+  #take(drawing) {
     this.findings.hidden = true;
+    this.pad.load(drawing);
+    this.saver.want(this.pad.drawing);
+    this.#update();
+  }
+
+  #changed() {
+    if (!this.saver.outdated && !this.signedOut) this.findings.hidden = true;
     this.saver.want(this.pad.drawing);
     this.#update();
   }
@@ -281,15 +316,17 @@ class DrawPage {
   async #submit() {
     if (this.handIn.disabled) return;
     this.handIn.disabled = true;
+    // What is drawn from here on would be of the next version.
+    this.pad.locked = true;
     try {
-      if (this.saver.revision === 0 || this.saver.pending) this.saver.want(this.pad.drawing);
+      this.saver.want(this.pad.drawing);
       await this.saver.save();
       if (this.saver.pending) return;
-      const { submission, findings, found } = await call('submit', this.photo);
-      this.#outcome(submission, findings, found);
+      this.#outcome(await call('submit', this.photo));
     } catch (error) {
       this.#say([error.message]);
     } finally {
+      this.pad.locked = false;
       this.#update();
     }
   }
@@ -302,17 +339,17 @@ class DrawPage {
 
   async #upload() {
     const outcome = await upload(this.photo);
-    if (outcome) this.#outcome(outcome.submission, outcome.findings, outcome.found);
+    if (outcome) this.#outcome(outcome);
   }
 
-  #outcome(submission, findings, found) {
+  #outcome({ submission, findings, found, revision }) {
     const lines = findings.map(({ message, hint }) => (
       `${message.charAt(0).toUpperCase()}${message.slice(1)}${hint ? `: ${hint}` : ''}`));
     if (submission === null) {
       this.#say(lines);
       return;
     }
-    this.saver.revision = 0;
+    this.saver.revision = revision;
     const after = async () => this.#goTo((await call('next_task', this.photo)).task);
     const dialog = make('dialog', { class: 'ask wide', 'aria-label': 'Handed in' },
       make('form', { method: 'dialog' },

@@ -8,6 +8,7 @@ const FURTHEST_IN = 16;
 const FURTHEST_OUT = 0.5;
 const NEAR = 10;
 const PALM_MS = 600;
+const PINCH_MS = 250;
 
 export class Pad {
   constructor(host, { changed = () => {}, moved = () => {} } = {}) {
@@ -28,7 +29,7 @@ export class Pad {
     this.seen = 0;
     this.load({ strokes: [] });
     this.#listen();
-    this.resizing = new ResizeObserver(() => this.fit());
+    this.resizing = new ResizeObserver(() => this.#resized());
     this.resizing.observe(host);
     this.fit();
   }
@@ -44,12 +45,13 @@ export class Pad {
     const moments = this.strokes.flatMap((stroke) => [
       stroke.erased ?? 0, stroke.points.at(-1)?.[3] ?? 0]);
     this.began = performance.now() - Math.max(0, ...moments);
-    // What was drawn before can be undone, too, newest first.
+    // What was drawn before can be undone, too, newest first; what went at once comes at once.
     this.done = this.strokes.map((stroke) => ({ kind: 'draw', strokes: [stroke] }));
     const erased = this.strokes.filter((stroke) => stroke.erased != null);
-    erased.sort((a, b) => a.erased - b.erased);
-    for (const stroke of erased) {
-      this.done.push({ kind: 'erase', strokes: [stroke], at: stroke.erased });
+    const moment = [...new Set(erased.map((stroke) => stroke.erased))].sort((a, b) => a - b);
+    for (const at of moment) {
+      const strokes = erased.filter((stroke) => stroke.erased === at);
+      this.done.push({ kind: 'erase', strokes, at });
     }
     this.undone = [];
     this.current = null;
@@ -119,6 +121,7 @@ export class Pad {
   fit() {
     const { clientWidth: width, clientHeight: height } = this.host;
     if (!width || !height) return;
+    this.size = [width, height];
     this.dots = window.devicePixelRatio || 1;
     for (const canvas of [this.paper, this.ink]) {
       canvas.width = Math.round(width * this.dots);
@@ -130,6 +133,21 @@ export class Pad {
     this.whole = scale;
     this.draw();
     this.moved();
+  }
+
+  // Another size of the window shows the same part of the sheet.
+  #resized() {
+    const { clientWidth, clientHeight } = this.host;
+    if (this.size?.[0] === clientWidth && this.size?.[1] === clientHeight) return;
+    const [before, view, zoom] = [this.size, this.view, this.whole && this.zoom];
+    this.fit();
+    if (!before || !zoom || Math.abs(zoom - 1) < 0.01) return;
+    const scale = this.whole * zoom;
+    const middle = [0, 1].map((axis) => (
+      (before[axis] / 2 - [view.x, view.y][axis]) / view.scale));
+    this.#look({
+      scale, x: clientWidth / 2 - middle[0] * scale, y: clientHeight / 2 - middle[1] * scale,
+    });
   }
 
   get zoom() {
@@ -256,13 +274,14 @@ export class Pad {
   #point(event) {
     const [x, y] = this.#onSheet(event);
     const round = (value, parts) => Math.round(value * parts) / parts;
-    const felt = this.usesPressure && event.pointerType === 'pen' && event.pressure > 0;
+    const felt = this.usesPressure && event.pointerType === 'pen';
     const last = this.current?.points.at(-1)?.[3] ?? 0;
     const moment = Math.max(last, Math.round(event.timeStamp - this.began));
     return [round(x, 100), round(y, 100), felt ? round(event.pressure, 1000) : null, moment];
   }
 
   #down(event) {
+    if (this.locked) return;
     if (event.pointerType === 'mouse' && event.button !== 0 && event.button !== 1) return;
     event.preventDefault();
     this.host.focus({ preventScroll: true, focusVisible: false });
@@ -273,6 +292,7 @@ export class Pad {
         if (pointer.type === 'touch') this.pointers.delete(id);
       }
       if (this.current?.type === 'touch') this.current = null;
+      this.#uncut();
     }
     const touch = event.pointerType === 'touch';
     if (touch && this.pointers.size && this.current?.type === 'pen') return;
@@ -280,8 +300,12 @@ export class Pad {
     this.host.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, { type: event.pointerType, at: this.#place(event) });
     if (touch && this.#touches().length === 2) {
-      // The first finger was not drawing, it was half of a pinch.
+      // The first finger was not drawing, it was half of a pinch; but for a line that was longer.
+      if (this.current && event.timeStamp - this.began - this.current.points[0][3] > PINCH_MS) {
+        this.#finish();
+      }
       this.current = null;
+      this.#uncut();
       this.draw();
       return;
     }
@@ -291,6 +315,7 @@ export class Pad {
     if (this.tool === 'cut') {
       this.cutting = [];
       this.cutAt = null;
+      this.pointer = event.pointerId;
       this.#cut(event);
       return;
     }
@@ -314,7 +339,7 @@ export class Pad {
     } else if (this.current && event.pointerId === this.pointer) {
       const coalesced = event.getCoalescedEvents?.() ?? [];
       this.#extend(coalesced.length ? coalesced : [event]);
-    } else if (this.cutting) this.#cut(event);
+    } else if (this.cutting && event.pointerId === this.pointer) this.#cut(event);
     else {
       const [x, y] = this.#place(event);
       this.panBy(x - pointer.at[0], y - pointer.at[1]);
@@ -364,7 +389,7 @@ export class Pad {
 
   #up(event) {
     if (!this.pointers.delete(event.pointerId)) return;
-    if (this.cutting) {
+    if (this.cutting && event.pointerId === this.pointer) {
       const cut = this.cutting;
       this.cutting = null;
       if (cut.length) {
@@ -372,15 +397,24 @@ export class Pad {
         this.undone = [];
         this.changed();
       }
-    } else if (this.current && event.pointerId === this.pointer) {
-      const { tool, width, points } = this.current;
-      this.current = null;
-      const stroke = { tool, width, points };
-      this.strokes.push(stroke);
-      this.done.push({ kind: 'draw', strokes: [stroke] });
-      this.undone = [];
-      this.changed();
-    }
+    } else if (this.current && event.pointerId === this.pointer) this.#finish();
+  }
+
+  #finish() {
+    const { tool, width, points } = this.current;
+    this.current = null;
+    const stroke = { tool, width, points };
+    this.strokes.push(stroke);
+    this.done.push({ kind: 'draw', strokes: [stroke] });
+    this.undone = [];
+    this.changed();
+  }
+
+  // What a palm or half a pinch has cut comes back.
+  #uncut() {
+    for (const stroke of this.cutting ?? []) delete stroke.erased;
+    this.cutting = null;
+    this.draw();
   }
 
   #cancel(event) {

@@ -11,7 +11,8 @@ export async function show(page) {
 
 function next(page, waiting, told) {
   page.replaceChildren();
-  if (told) page.append(make('p', { class: 'told', role: 'status' }, told));
+  if (told) page.append(make('p', { class: 'told', role: 'status', tabindex: '-1' }, told));
+  page.querySelector('.told')?.focus();
   if (!waiting.length) {
     page.append(make('div', { class: 'empty' }, make('h1', {}, 'Nothing waits'),
       make('p', {}, 'Sketches that designers hand in appear here.')));
@@ -37,6 +38,11 @@ function next(page, waiting, told) {
       await call(verb, one.submission, ...inputs);
       next(page, rest, `${one.photo}_${one.designer} ${said}`);
     } catch (error) {
+      const { waiting: now } = await call('waiting').catch(() => ({ waiting }));
+      if (!now.some(({ submission }) => submission === one.submission)) {
+        next(page, now, error.message);
+        return;
+      }
       refusal.textContent = error.message;
       refusal.hidden = false;
       buttons.forEach((button) => { button.disabled = false; });

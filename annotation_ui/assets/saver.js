@@ -1,4 +1,8 @@
 // Keeps what is drawn on the server, a moment after the pen rests, and here while it cannot.
+//
+// A save goes on from a revision and has a name of its own: sent again because its answer was lost,
+// it changes nothing. What another window has changed meanwhile is never overwritten unasked, and
+// what was drawn here is kept until it is saved or let go.
 
 import { call } from './api.js';
 
@@ -15,22 +19,25 @@ export class Saver {
     this.wanted = null;
     this.saving = null;
     this.since = null;
+    this.outdated = false;
   }
 
-  // What was drawn here and never reached the server, if it goes on from what the server has.
+  // What was drawn here and never reached the server: { drawing, fits }; it fits where it goes on
+  // from what the server has.
   kept() {
     try {
       const kept = JSON.parse(localStorage.getItem(this.key) ?? 'null');
-      return kept?.revision === this.revision ? kept.drawing : null;
+      return kept && { drawing: kept.drawing, fits: kept.revision === this.revision };
     } catch {
       return null;
     }
   }
 
   want(drawing) {
-    this.wanted = drawing;
+    this.wanted = { drawing, save: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}` };
     this.since ??= performance.now();
     this.#keep();
+    if (this.outdated) return;
     this.tell('saving');
     clearTimeout(this.timer);
     const waited = performance.now() - this.since;
@@ -39,16 +46,26 @@ export class Saver {
 
   #keep() {
     try {
-      const kept = { revision: this.revision, drawing: this.wanted };
-      localStorage.setItem(this.key, JSON.stringify(kept));
+      localStorage.setItem(this.key, JSON.stringify({ revision: this.revision, ...this.wanted }));
     } catch {
       // Full or forbidden: then the server alone keeps it.
     }
   }
 
+  forget() {
+    localStorage.removeItem(this.key);
+  }
+
+  // Go on from what the server has now, whatever was drawn there.
+  async takeOver() {
+    this.revision = (await call('drawing', this.photo)).revision;
+    this.outdated = false;
+    await this.save();
+  }
+
   async save() {
     clearTimeout(this.timer);
-    if (this.saving) await this.saving;
+    while (this.saving) await this.saving;
     if (!this.wanted || this.outdated) return;
     this.saving = this.#send();
     await this.saving;
@@ -56,23 +73,31 @@ export class Saver {
   }
 
   async #send() {
-    const drawing = this.wanted;
+    // Once sent, a save is sent again as it was, until it is known whether it arrived.
+    const sent = this.unsure ?? this.wanted;
+    this.unsure = sent;
     try {
-      const { revision } = await call('save_draft', this.photo, this.revision, drawing);
+      const { revision } = await call(
+        'save_draft', this.photo, this.revision, JSON.stringify(sent.drawing), sent.save);
+      this.unsure = null;
       this.revision = revision;
-      if (this.wanted === drawing) {
+      if (this.wanted === sent) {
         this.wanted = null;
         this.since = null;
-        localStorage.removeItem(this.key);
+        this.forget();
         this.tell('saved');
-      } else this.#keep();
+      } else {
+        this.#keep();
+        this.timer = setTimeout(() => this.save(), 0);
+      }
     } catch (error) {
-      if (error.kind === 'offline') {
-        this.tell('offline');
+      if (error.kind === 'offline' || error.kind === 'signed out') {
+        this.tell(error.kind);
         this.timer = setTimeout(() => this.save(), RETRY_MS);
       } else {
+        this.unsure = null;
         this.outdated = error.kind === 'outdated';
-        this.tell('refused', error.message);
+        this.tell(error.kind === 'outdated' ? 'outdated' : 'refused', error.message);
       }
     }
   }

@@ -16,6 +16,7 @@ export async function start(root) {
   try {
     me = await call('me');
   } catch (error) {
+    if (error.kind === 'signed out') location.assign('/login');
     host.replaceChildren(make('p', { class: 'empty', role: 'alert' }, error.message));
     return;
   }
@@ -23,7 +24,10 @@ export async function start(root) {
   const links = pages.map(([name, { label }]) => make('a', { href: `#/${name}` }, label));
   const main = make('main', { class: 'page', id: 'page', tabindex: '-1' });
   host.replaceChildren(
-    make('a', { class: 'skip-link', href: '#page' }, 'Skip to the page'),
+    make('a', {
+      class: 'skip-link', href: '#page',
+      onclick: (event) => { event.preventDefault(); main.focus(); },
+    }, 'Skip to the page'),
     make('header', { class: 'bar' },
       make('span', { class: 'brand' }, me.dataset),
       make('nav', { 'aria-label': 'Pages' }, links),
@@ -34,6 +38,7 @@ export async function start(root) {
 
   let leave = async () => {};
   let turn = Promise.resolve();
+  let shown = false;
   const show = async () => {
     const [, asked, rest] = /^#\/(\w+)\/?(.*)$/.exec(location.hash) ?? [];
     const name = pages.some(([known]) => known === asked) ? asked : pages[0][0];
@@ -46,6 +51,8 @@ export async function start(root) {
     main.className = `page ${name}`;
     const page = await import(`./${name}.js`);
     leave = await page.show(main, me, decodeURIComponent(rest ?? '')) ?? (async () => {});
+    if (shown) main.focus({ preventScroll: true });
+    shown = true;
   };
   const next = () => {
     // One page after the other: the one before saves what it holds first.
@@ -54,5 +61,9 @@ export async function start(root) {
     });
   };
   window.addEventListener('hashchange', next);
+  // A click on the page that is shown looks at it anew.
+  links.forEach((link) => link.addEventListener('click', () => {
+    if (link.hash === location.hash) next();
+  }));
   next();
 }

@@ -4,7 +4,7 @@ import { answered } from './api.js';
 import { make } from './dom.js';
 
 const SHOWN_AFTER_MS = 200;
-const KINDS = 'image/png,image/jpeg,image/webp,image/svg+xml,application/pdf';
+export const KINDS = 'image/png,image/jpeg,image/webp,image/svg+xml,application/pdf';
 
 // Resolves to what handing in gave, or null where it was left.
 export function upload(photo) {
