@@ -60,7 +60,9 @@ class DrawPage {
         make('span', { class: 'name' }, photo),
         make('span', { class: 'far' }, `${drawn} of ${photos} drawn`), this.status,
         make('span', { class: 'spring' }), this.looks,
-        make('button', { class: 'button', onclick: () => this.#upload() }, 'Upload'),
+        make('button', {
+          class: 'button upload', 'aria-label': 'Upload', onclick: () => this.#upload(),
+        }, icon('upload'), make('span', {}, 'Upload')),
         make('button', { class: 'button', onclick: () => this.#skip() }, 'Skip'), this.handIn));
     this.page = page;
     this.pad = new Pad(this.sheet, {
