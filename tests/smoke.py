@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import importlib.util
 import json
 import subprocess
@@ -34,9 +35,13 @@ def main() -> None:
         found = subprocess.run(split, capture_output=True, check=False)
         if found.returncode or found.stderr:
             raise SystemExit(f"split: {found.returncode} {found.stderr.decode()}")
-        found = subprocess.run([*COMMAND, "models"], capture_output=True, check=False)
-        if found.returncode != 2 or b"[learn]" not in found.stderr:
-            raise SystemExit(f"models: {found.returncode} {found.stderr.decode()}")
+        for words, extra in ((["models"], b"[learn]"),
+                               (["annotate", str(root), "--no-login"], b"[annotate]")):  # fmt: skip
+            found = subprocess.run([*COMMAND, *words], capture_output=True, check=False)
+            if found.returncode != 2 or extra not in found.stderr:
+                raise SystemExit(f"{words[0]}: {found.returncode} {found.stderr.decode()}")
+        if not (importlib.resources.files("annotation_ui") / "assets" / "pad.js").is_file():
+            raise SystemExit("the studio's pages are not installed")
     sys.stdout.write("smoke: the command line works with run-time dependencies only\n")
 
 
