@@ -81,7 +81,9 @@ def test_a_program_draws_and_another_reviews(server: Server) -> None:
     designer = Client(server.url, auth=("ann", PASSWORD), verbose=False)
     photo = designer.predict("", api_name="/next_task")["task"]["photo"]
     drawing = document(41).decode()
-    assert designer.predict(photo, 0, drawing, "", api_name="/save_draft") == {"revision": 1}
+    before = designer.predict(photo, api_name="/drawing")["revision"]
+    told = designer.predict(photo, before, drawing, "", api_name="/save_draft")
+    assert told == {"revision": before + 1}
     number = designer.predict(photo, api_name="/submit")["submission"]
     reviewer = Client(server.url, auth=("rev", PASSWORD), verbose=False)
     assert number in [s["submission"] for s in reviewer.predict(api_name="/waiting")["waiting"]]
