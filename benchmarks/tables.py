@@ -179,7 +179,16 @@ def studio() -> str:
         [row["what"], f"{row['calls']:,}", *(f"{row[key]:.0f}" for key in ("p50_ms", "p95_ms"))]
         for row in told["calls"]
     ]
-    return table((f"{told['designers']} designers", "calls", "p50, ms", "p95, ms"), rows)
+    head = (f"{told['designers']} designers", "calls", "p50, ms", "p95, ms")
+    return (
+        f"{table(head, rows)}\n\n"
+        f"{told['handed_in']} sketches handed in, {told['accepted']} accepted, {told['lost']} "
+        f"lost, {told['errors_of_validate']} errors in the dataset afterwards; the server took "
+        f"{told['memory_mib']} MiB. Alone: a cold browser shows the sheet "
+        f"{told['first_page_s']:.1f} s after signing in, {told['pen_events_kept']} of "
+        f"{told['pen_events']} pen events are kept at {told['pen_events_per_s']:.0f} a second, and "
+        f"a sketch of 5,000 points is drawn in {told['rendering_5000_points_ms']:.0f} ms."
+    )
 
 
 def _text(value: object) -> str:
