@@ -72,7 +72,7 @@ def train(name: str, row: Row, runs: Path, data: Path) -> Path:
         "--backbone", row.backbone, "--weights", str(data / "weights" / WEIGHTS[row.backbone]),
         "--seeds", ",".join(map(str, row.seeds)), "--out", str(out), *row.arguments,
     ]  # fmt: skip
-    if out.exists():
+    if out.exists() or out.with_name(f"{out.name}.partial").exists():
         command.append("--resume")
     subprocess.run(command, check=True)
     return out

@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 from arnet import PUBLISHED, PairImages, Trainer, create_method, evaluate
 from arnet.recipes import STRONG, Recipe
 from clothes_toolkit.dataset import Dataset
-from clothes_toolkit.learn.bridge import load_images_for, pairs_of
+from clothes_toolkit.learn.bridge import fits_ink, load_images_for, pairs_of
 
 BASE, TINY = "vit_base_patch16_224", "vit_tiny_patch16_224"
 CLOTHES_PAIRS, CLOTHES_EPOCHS = 925, 500
@@ -134,8 +134,10 @@ def train(data: Path, recipe: Recipe, seed: int, until: float, **options: object
     torch.manual_seed(seed)
     chairs = Dataset.open(data / "chairv2")
     weights = data / "weights" / f"{TINY}.safetensors"
-    method = create_method("arnet-mstr", TINY, weights, **{**recipe.method, **options})  # type: ignore[arg-type]
-    train_images, test = (load_images_for(method, pairs_of(chairs, s)) for s in ("train", "test"))
+    pairs = [pairs_of(chairs, split) for split in ("train", "test")]
+    settings = {**recipe.method, "fit_ink": fits_ink(recipe, pairs[0]), **options}
+    method = create_method("arnet-mstr", TINY, weights, **settings)  # type: ignore[arg-type]
+    train_images, test = (load_images_for(method, some) for some in pairs)
     device = torch.device("cuda")
     trainer = Trainer(method, train_images, recipe, seed=seed, device=device, precision="bf16")
     start = time.perf_counter()

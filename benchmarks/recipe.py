@@ -25,7 +25,7 @@ from arnet.device import choose_device, choose_precision
 from arnet.options import option_names, with_options
 from arnet.recipes import STRONG, Recipe
 from clothes_toolkit.dataset import Dataset
-from clothes_toolkit.learn.bridge import frames_better, load_images_for, pairs_of
+from clothes_toolkit.learn.bridge import fits_ink, load_images_for, pairs_of
 
 BACKBONE = "vit_tiny_patch16_224"
 HELD_OUT_SEED, HELD_OUT = 1234, 100
@@ -74,9 +74,7 @@ def measure(name: str, seed: int, epochs: int, data: Path) -> Row:
     dataset = Dataset.open(data / "chairv2")
     weights = data / "weights" / f"{BACKBONE}.safetensors"
     pairs = pairs_of(dataset, "train")
-    of_method["fit_ink"] = (
-        frames_better(pairs) if recipe.fit_ink == "auto" else recipe.fit_ink == "true"
-    )
+    of_method["fit_ink"] = fits_ink(recipe, pairs)
     method = create_method(method_name, BACKBONE, weights, **of_method)  # type: ignore[arg-type]
     device = choose_device("auto")
     precision = choose_precision("auto", device)

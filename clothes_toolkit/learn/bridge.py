@@ -19,6 +19,7 @@ from clothes_toolkit.images import open_image
 if TYPE_CHECKING:
     from arnet.data import PairImages, Pairs
     from arnet.methods.base import Method
+    from arnet.recipes import Recipe
 
 HELD_OUT_SHARE = 0.15
 """Share of the train photos that protocol `validation` holds out."""
@@ -84,11 +85,13 @@ def load_images_for(
     return load_pairs(pairs, method.size, open_picture, on_image, method.resample, method.fits_ink)
 
 
-def frames_better(pairs: Pairs) -> bool:
-    """Whether pictures are better framed by what they show, see `arnet.should_fit_ink`."""
+def fits_ink(recipe: Recipe, train: Pairs) -> bool:
+    """Whether a recipe frames pictures by what they show, asking the train pairs if it is open."""
     from arnet.layout import should_fit_ink
 
-    return should_fit_ink(pairs, open_picture)
+    if recipe.fit_ink == "auto":
+        return should_fit_ink(train, open_picture)
+    return recipe.fit_ink == "true"
 
 
 def require_train_and_test(dataset: Dataset) -> None:

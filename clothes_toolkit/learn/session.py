@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.edits.files import write_file
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.learn.bridge import frames_better, hold_out, load_images_for, pairs_of
+from clothes_toolkit.learn.bridge import fits_ink, hold_out, load_images_for, pairs_of
 from clothes_toolkit.learn.model_card import CARD, model_card
 from clothes_toolkit.learn.result import BaselineResult, Run
 from clothes_toolkit.learn.seed_folder import RESULT, Progress, SeedFolder, write_json
@@ -140,9 +140,7 @@ class Session:
         return changed_method(method, fit_ink=fits, **self.settings)
 
     def _fits_ink(self) -> bool:
-        if self.recipe.fit_ink == "auto":
-            return frames_better(pairs_of(self.dataset, "train"))
-        return self.recipe.fit_ink == "true"
+        return fits_ink(self.recipe, pairs_of(self.dataset, "train"))
 
     def _load(self, method: Method) -> tuple[PairImages, PairImages]:
         train, test = (pairs_of(self.dataset, split) for split in ("train", "test"))
