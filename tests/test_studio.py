@@ -113,6 +113,67 @@ def test_the_queue(studio: Studio) -> None:
     assert [task.photo for task in studio.tasks(BEA)] == order
 
 
+def test_what_is_skipped_comes_back_once_it_is_drawn_on(studio: Studio) -> None:
+    now = 1e9
+    studio.store.clock = lambda: now
+    for photo in ("00001", "00002"):
+        studio.save_draft(ANN, photo, 0, document())
+    now += 1
+    studio.skip(ANN, "00001")
+    studio.skip(ANN, "00002")
+    standing = {task.photo: task.standing for task in studio.tasks(ANN)}
+    assert [standing["00001"], standing["00002"]] == [Standing.SKIPPED] * 2
+    task = studio.next_task(ANN)
+    assert task is not None
+    assert task.photo == "00003"
+    now += 1
+    studio.save_draft(ANN, "00002", 1, document(1))
+    assert studio.tasks(ANN)[0].photo == "00002"
+    number = hand_in(studio, ANN, "00003", 5)
+    now += 1
+    studio.skip(ANN, "00003")
+    now += 1
+    studio.give_back(REV, number, "again")
+    assert studio.tasks(ANN)[0].photo == "00003"
+
+
+def test_a_sketch_in_another_format_is_replaced_by_a_png(pool: Path, tmp_path: Path) -> None:
+    draw_picture(pool / "A" / "oak-chair_03.jpg", 60, photo=False)
+    studio = Studio(pool, Store(tmp_path / "studio.sqlite"))
+    assert studio.accept(REV, hand_in(studio, ANN, "oak-chair", 1)) == "A/oak-chair_03.png"
+    assert not (pool / "A" / "oak-chair_03.jpg").exists()
+    assert validate(Dataset.open(pool)).ok
+
+
+def test_an_accept_that_fails_does_not_bring_back_an_older_version(
+    studio: Studio, sound: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = hand_in(studio, ANN, "00001", 1)
+
+    def full(_root: Path, _plan: object) -> None:
+        hand_in(studio, ANN, "00001", 2)
+        raise ToolkitError("no space left")
+
+    monkeypatch.setattr("annotation_ui.studio.apply", full)
+    with pytest.raises(ToolkitError, match="no space"):
+        studio.accept(REV, first)
+    monkeypatch.undo()
+    assert [s.version for s in studio.waiting(REV)] == [2]
+    studio.accept(REV, studio.waiting(REV)[0].id)
+    assert validate(Dataset.open(sound)).ok
+
+
+def test_a_studio_opens_though_the_photo_of_what_it_accepted_is_gone(
+    studio: Studio, sound: Path
+) -> None:
+    number = hand_in(studio, ANN, "00001", 1)
+    with studio.store.changing() as change:
+        change.move(number, State.WAITING, State.ACCEPTING)
+    (sound / "trainB/00001.png").unlink()
+    again = Studio(sound, Store(studio.store.file))
+    assert [s.id for s in again.store.submissions(State.WAITING)] == [number]
+
+
 def test_nobody_does_what_is_not_theirs(studio: Studio) -> None:
     own = hand_in(studio, BEA, "00001", 1)
     other = hand_in(studio, ANN, "00002", 2)
