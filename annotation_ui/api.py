@@ -51,6 +51,7 @@ def endpoints(studio: Studio, door: Door, search: Search | None) -> list[Callabl
             "dataset": studio.root.name,
             "photos": len({photo.stem for photo in dataset.photos}),
             "searches": search is not None,
+            "alone": studio.alone,
         }
 
     def tasks(request: gr.Request) -> Answer:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from annotation_ui.store import Store
+from arnet import create_method, save_method
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.images import png_bytes
 from clothes_toolkit.sources.garments import make_garments
@@ -372,6 +373,32 @@ def test_every_point_of_a_fast_pen_is_kept(studio: Server, page: Page) -> None:
     assert len(points) == len(path)
     moments = [point[3] for point in points]
     assert moments == sorted(moments)
+
+
+def test_a_drawing_searches_and_a_sketch_is_told_what_it_finds(tmp_path: Path, page: Page) -> None:
+    root = tmp_path / "Clothes-Demo"
+    make_garments(root, train_photos=6, test_photos=3, size=96)
+    (checkpoint := tmp_path / "checkpoint").mkdir()
+    save_method(checkpoint, create_method("arnet-mstr", "test_vit", form="match", scales=(1,)))
+    with served(root, "--no-login", "--designer", "08", "--checkpoint", str(checkpoint)) as server:
+        page.goto(f"{server.url}/#/search")
+        open_sheet(page)
+        pen(page, arc(0.5, 0.5, 0.3))
+        expect(page.locator(".found li")).to_have_count(9)
+        page.locator(".tools input[type=file]").set_input_files(root / "trainB" / "00002.png")
+        expect(page.locator(".found li")).to_have_count(9)
+        page.get_by_role("link", name="Draw").click()
+        page.wait_for_selector(".bottom .name")
+        open_sheet(page)
+        pen(page, arc(0.5, 0.5, 0.3))
+        page.get_by_role("button", name="Hand in").click()
+        expect(page.locator(".retrieved li")).to_have_count(9)
+        expect(page.locator(".retrieved li.own")).to_have_count(1)
+        page.get_by_role("button", name="Stay here").click()
+        # Alone one decides about one's own sketches.
+        page.get_by_role("link", name="Review").click()
+        page.get_by_role("button", name="Accept").click()
+        expect(page.locator("#studio [role=status]")).to_contain_text("is in the dataset")
 
 
 def test_a_server_that_comes_back_has_every_draft(tmp_path: Path, page: Page) -> None:

@@ -39,7 +39,7 @@ export async function show(page) {
     looking = false;
   };
   const chosen = make('input', {
-    type: 'file', accept: KINDS, class: 'unseen', 'aria-label': 'Search with a file',
+    type: 'file', accept: KINDS, class: 'unseen', 'aria-hidden': 'true', tabindex: '-1',
     onchange: () => asking(async () => answered(
       await fetch('/studio/find', { method: 'POST', body: chosen.files[0] }))),
   });

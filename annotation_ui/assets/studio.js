@@ -33,7 +33,7 @@ export async function start(root) {
       make('nav', { 'aria-label': 'Pages' }, links),
       make('form', { class: 'who', method: 'post', action: '/logout' },
         make('span', {}, me.designer ? `${me.name} · ${me.designer}` : me.name),
-        make('button', { class: 'link' }, 'Sign out'))),
+        me.alone ? null : make('button', { class: 'link' }, 'Sign out'))),
     main);
 
   let leave = async () => {};
