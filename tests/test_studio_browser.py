@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -399,6 +401,34 @@ def test_a_drawing_searches_and_a_sketch_is_told_what_it_finds(tmp_path: Path, p
         page.get_by_role("link", name="Review").click()
         page.get_by_role("button", name="Accept").click()
         expect(page.locator("#studio [role=status]")).to_contain_text("is in the dataset")
+
+
+def test_real_garments_are_drawn_on(shared_data: Path, tmp_path: Path, page: Page) -> None:
+    root = tmp_path / "figures"
+    shutil.copytree(shared_data / "clothes-v1-figures", root, copy_function=shutil.copyfile)
+    for folder in (root, *(path for path in root.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
+    before = validate(Dataset.open(root)).open_findings()
+    with served(root, "--no-login", "--designer", "09") as server:
+        page.goto(server.url)
+        open_sheet(page)
+        page.wait_for_function("document.querySelector('.garment img').naturalWidth > 0")
+        photo = page.locator(".bottom .name").inner_text()
+        page.keyboard.press("u")
+        for radius in (0.1, 0.2, 0.3):
+            pen(page, arc(0.5, 0.5, radius))
+        saved(page)
+        if out := os.environ.get("CLOTHES_SHOTS"):
+            page.screenshot(path=Path(out) / "figures.png")
+        page.get_by_role("button", name="Hand in").click()
+        page.get_by_role("button", name="Stay here").click()
+        page.get_by_role("link", name="Review").click()
+        page.get_by_role("button", name="Accept").click()
+        expect(page.locator("#studio [role=status]")).to_contain_text("is in the dataset")
+    assert list(root.glob(f"*A/{photo}_09.png"))
+    assert read_drawing(root / f"strokes/{photo}_09.json").kept
+    new = {(f.rule, f.path) for f in validate(Dataset.open(root)).open_findings()}
+    assert new <= {(finding.rule, finding.path) for finding in before}
 
 
 def test_a_server_that_comes_back_has_every_draft(tmp_path: Path, page: Page) -> None:
