@@ -31,6 +31,12 @@ TITLE = "Clothes studio"
 HEAD = '<link rel="stylesheet" href="/studio/assets/studio.css">'
 SESSIONS = 100
 """Pages whose last inputs Gradio keeps at a time."""
+SIGNED_IN = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>Signed in</title>'
+    '<link rel="stylesheet" href="/studio/assets/studio.css"><body class="door">'
+    "<p>You are signed in. Close this window, and go on drawing in the other one.</p>"
+)
+"""For who signs in beside a page that holds what was drawn: a second one would take it over."""
 LARGEST_ID = (1 << 63) - 1
 START = """
 import('/studio/assets/studio.js').then((studio) => studio.start(element));
@@ -79,23 +85,28 @@ async def _no_file(path: object) -> str:  # noqa: ARG001 - Gradio awaits it
 
 def _add_doors(app: FastAPI, door: Door) -> None:
     @app.get("/login")
-    def page(request: Request) -> Response:
+    def page(request: Request, close: bool = False) -> Response:
         if _asking(request) is not None:
             return RedirectResponse("/", 303)
-        return HTMLResponse(_sign_in_page())
+        return HTMLResponse(_sign_in_page(close=close))
 
     @app.post("/login")
-    def sign_in(request: Request, username: str = Form(""), password: str = Form("")) -> Response:
+    def sign_in(
+        request: Request,
+        username: str = Form(""),
+        password: str = Form(""),
+        close: str = Form(""),
+    ) -> Response:
         wants_page = "text/html" in request.headers.get("accept", "")
         try:
             token = door.sign_in(username, password)
         except SignInError as error:
             if wants_page:
-                return HTMLResponse(_sign_in_page(str(error), username), 401)
+                return HTMLResponse(_sign_in_page(str(error), username, bool(close)), 401)
             return JSONResponse({"error": str(error)}, 401)
         answer: Response = JSONResponse({"success": True})
         if wants_page:
-            answer = RedirectResponse("/", 303)
+            answer = HTMLResponse(SIGNED_IN) if close else RedirectResponse("/", 303)
         answer.set_cookie(
             COOKIE,
             token,
@@ -227,6 +238,7 @@ def _name_of(request: Request) -> str | None:
     return None if person is None else person.name
 
 
-def _sign_in_page(error: str = "", name: str = "") -> str:
+def _sign_in_page(error: str = "", name: str = "", close: bool = False) -> str:
     page = Template((ASSETS / "login.html").read_text(encoding="utf-8"))
-    return page.substitute(error=escape(error), name=escape(name))
+    told = "yes" if close else ""
+    return page.substitute(error=escape(error), name=escape(name), close=told)

@@ -20,6 +20,7 @@ from clothes_toolkit.strokes import read_drawing, render
 from clothes_toolkit.validate import validate
 from tests.studio import (
     CHROMIUM,
+    PASSWORD,
     Server,
     add_people,
     arc,
@@ -274,8 +275,12 @@ def test_a_session_that_ends_while_drawing_loses_nothing(studio: Server, page: P
     pen(page, arc(0.5, 0.5, 0.2))
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Sign in").click()
-    sign_in(opened.value, studio.url, "ann")
-    opened.value.close()
+    beside = opened.value
+    beside.get_by_label("Name").fill("ann")
+    beside.get_by_label("Password").fill(PASSWORD)
+    beside.get_by_role("button", name="Sign in").click()
+    expect(beside.get_by_text("You are signed in")).to_be_visible()
+    beside.close()
     page.bring_to_front()
     saved(page)
     expect(page.locator(".bottom .name")).to_have_text(photo)

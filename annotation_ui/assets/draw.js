@@ -166,7 +166,7 @@ class DrawPage {
     if (state === 'refused') this.#say([why]);
     if (state === 'signed out') {
       this.#say(['Your session has ended. Nothing is lost: sign in, and go on here.'], [
-        make('a', { class: 'button', href: '/login', target: '_blank' }, 'Sign in')]);
+        make('a', { class: 'button', href: '/login?close=true', target: '_blank' }, 'Sign in')]);
     }
     if (state === 'saved' && this.signedOut) this.findings.hidden = true;
     this.signedOut = state === 'signed out';
