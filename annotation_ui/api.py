@@ -10,16 +10,19 @@ import base64
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import wraps
+from inspect import isfunction
 from typing import Any
 
 import gradio as gr
 
 from annotation_ui.people import Person
+from annotation_ui.queue import Standing, Task
+from annotation_ui.records import Submission
 from annotation_ui.search import Ranked, Search
 from annotation_ui.sessions import Door
-from annotation_ui.store import Submission
-from annotation_ui.studio import NotAllowedError, Outcome, OutdatedError, Standing, Studio, Task
+from annotation_ui.studio import NotAllowedError, Outcome, OutdatedError, Studio
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.images import open_data
 from clothes_toolkit.report import Finding
@@ -29,45 +32,50 @@ MOST_OF_NAME = 64
 """Characters that are kept of the name of a save."""
 
 
-def endpoints(studio: Studio, door: Door, search: Search | None) -> list[Callable[..., Answer]]:
-    """Return the functions, named as their endpoints."""
+@dataclass(frozen=True)
+class Calls:
+    """What can be asked: a public method is a call, named as its endpoint."""
 
-    def asking(request: gr.Request) -> Person:
+    studio: Studio
+    door: Door
+    search: Search | None = None
+
+    def _asking(self, request: gr.Request) -> Person:
         # Gradio's queue carries the name only.
-        person = door.named(request.username)
+        person = self.door.named(request.username)
         if person is None:
             raise NotAllowedError("sign in first")
         return person
 
-    def me(request: gr.Request) -> Answer:
+    def me(self, request: gr.Request) -> Answer:
         """Say who asks, what they may do, and what this studio has."""
-        person = asking(request)
-        dataset = studio.dataset()
+        person = self._asking(request)
+        dataset = self.studio.dataset()
         return {
             "name": person.name,
             "designer": person.designer,
             "draws": person.may_draw,
             "reviews": person.may_review,
-            "dataset": studio.root.name,
+            "dataset": self.studio.root.name,
             "photos": len({photo.stem for photo in dataset.photos}),
-            "searches": search is not None,
-            "alone": studio.alone,
+            "searches": self.search is not None,
+            "alone": self.studio.alone,
         }
 
-    def tasks(request: gr.Request) -> Answer:
+    def tasks(self, request: gr.Request) -> Answer:
         """List every photo and where the designer stands with it, in the order of the queue."""
-        return {"tasks": [_task(task) for task in studio.tasks(asking(request))]}
+        return {"tasks": [_task(task) for task in self.studio.tasks(self._asking(request))]}
 
-    def next_task(after: str, request: gr.Request) -> Answer:
+    def next_task(self, after: str, request: gr.Request) -> Answer:
         """Say which photo is to be drawn now; `after` comes last, "" is none."""
-        task = studio.next_task(asking(request), after or None)
+        task = self.studio.next_task(self._asking(request), after or None)
         return {"task": None if task is None else _task(task)}
 
-    def drawing(photo: str, request: gr.Request) -> Answer:
+    def drawing(self, photo: str, request: gr.Request) -> Answer:
         """Return what the designer goes on with, its revision, the task, and how far they are."""
-        person = asking(request)
-        document, revision = studio.drawing(person, photo)
-        every = studio.tasks(person)
+        person = self._asking(request)
+        document, revision = self.studio.drawing(person, photo)
+        every = self.studio.tasks(person)
         return {
             "drawing": json.loads(document),
             "revision": revision,
@@ -77,44 +85,48 @@ def endpoints(studio: Studio, door: Door, search: Search | None) -> list[Callabl
         }
 
     def save_draft(
-        photo: str, revision: int, drawing: str, save: str, request: gr.Request
+        self, photo: str, revision: int, drawing: str, save: str, request: gr.Request
     ) -> Answer:
         """Keep what is drawn so far, JSON as text; `revision` is the one that it goes on from.
 
         `save` is a name of this save, so that it can be sent again; "" is none.
         """
-        person, data = asking(request), drawing.encode()
-        return {"revision": studio.save_draft(person, photo, revision, data, save[:MOST_OF_NAME])}
+        person, data = self._asking(request), drawing.encode()
+        return {
+            "revision": self.studio.save_draft(person, photo, revision, data, save[:MOST_OF_NAME])
+        }
 
-    def skip(photo: str, request: gr.Request) -> Answer:
+    def skip(self, photo: str, request: gr.Request) -> Answer:
         """Put a photo at the end of the queue."""
-        studio.skip(asking(request), photo)
+        self.studio.skip(self._asking(request), photo)
         return {}
 
-    def submit(photo: str, request: gr.Request) -> Answer:
+    def submit(self, photo: str, request: gr.Request) -> Answer:
         """Hand in the draft of a photo."""
-        person = asking(request)
-        return told_of(studio, search, person, photo, studio.submit_drawing(person, photo))
+        person = self._asking(request)
+        return told_of(
+            self.studio, self.search, person, photo, self.studio.submit_drawing(person, photo)
+        )
 
-    def waiting(request: gr.Request) -> Answer:
+    def waiting(self, request: gr.Request) -> Answer:
         """List the sketches that a reviewer may decide about, oldest first."""
-        return {"waiting": [_submission(one) for one in studio.waiting(asking(request))]}
+        return {"waiting": [_submission(one) for one in self.studio.waiting(self._asking(request))]}
 
-    def accept(submission: int, request: gr.Request) -> Answer:
+    def accept(self, submission: int, request: gr.Request) -> Answer:
         """Put a sketch into the dataset."""
         # Gradio's client would fetch what is called a path.
-        return {"sketch": studio.accept(asking(request), submission)}
+        return {"sketch": self.studio.accept(self._asking(request), submission)}
 
-    def give_back(submission: int, comment: str, request: gr.Request) -> Answer:
+    def give_back(self, submission: int, comment: str, request: gr.Request) -> Answer:
         """Return a sketch to its designer with a comment."""
-        studio.give_back(asking(request), submission, comment)
+        self.studio.give_back(self._asking(request), submission, comment)
         return {}
 
-    def coverage(request: gr.Request) -> Answer:
+    def coverage(self, request: gr.Request) -> Answer:
         """Say who has drawn what: photos down, designers across."""
-        asking(request)
-        found = studio.coverage()
-        photos = sorted({photo.stem for photo in studio.dataset().photos})
+        self._asking(request)
+        found = self.studio.coverage()
+        photos = sorted({photo.stem for photo in self.studio.dataset().photos})
         designers = sorted({designer for _, designer in found})
         return {
             "photos": photos,
@@ -124,26 +136,16 @@ def endpoints(studio: Studio, door: Door, search: Search | None) -> list[Callabl
             ],
         }
 
-    def find(drawing: str, request: gr.Request) -> Answer:
+    def find(self, drawing: str, request: gr.Request) -> Answer:
         """Rank the photos for a drawing, JSON as text, most alike first."""
-        asking(request)
-        return {"photos": _ranked(required(search).find_drawing(drawing.encode()))}
+        self._asking(request)
+        return {"photos": ranked_json(required(self.search).find_drawing(drawing.encode()))}
 
-    every: list[Callable[..., Answer]] = [
-        me,
-        tasks,
-        next_task,
-        drawing,
-        save_draft,
-        skip,
-        submit,
-        waiting,
-        accept,
-        give_back,
-        coverage,
-        find,
-    ]
-    return [_answering(function) for function in every]
+
+def endpoints(calls: Calls) -> list[Callable[..., Answer]]:
+    """Return the calls as functions, which answer in one line where something cannot be done."""
+    names = [name for name, made in vars(Calls).items() if isfunction(made) and name[0] != "_"]
+    return [_answering(getattr(calls, name)) for name in names]
 
 
 def told_of(
@@ -164,7 +166,7 @@ def told_of(
         with suppress(ToolkitError, RuntimeError, OSError):
             rank, first = search.rank_of(open_data(picture, "the sketch"), photo)
             among = len(studio.dataset().photos)
-            answer["found"] = {"rank": rank, "among": among, "photos": _ranked(first)}
+            answer["found"] = {"rank": rank, "among": among, "photos": ranked_json(first)}
     return answer
 
 
@@ -175,7 +177,8 @@ def required(search: Search | None) -> Search:
     return search
 
 
-def _ranked(ranked: Ranked) -> list[Answer]:
+def ranked_json(ranked: Ranked) -> list[Answer]:
+    """Return ranked photos as JSON values."""
     return [{"photo": photo, "likeness": likeness} for photo, likeness in ranked]
 
 

@@ -139,11 +139,10 @@ class People:
     def remove(self, name: str) -> Person:
         """Take somebody out, and return them; raises `ToolkitError` where there is no such name."""
         with self._writing():
-            there = self.all()
-            gone = next((person for person in there if person.name == name), None)
+            gone = self.find(name)
             if gone is None:
                 raise ToolkitError(f"{self.file}: there is nobody called {name}")
-            self._write(person for person in there if person is not gone)
+            self._write(person for person in self.all() if person != gone)
             return gone
 
     def _writing(self) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from annotation_ui.messages import read_message
+from annotation_ui.studio import RELEASE_SIZE
 from clothes_toolkit.cache import Stamp
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import ToolkitError
@@ -19,10 +20,12 @@ from clothes_toolkit.strokes import render
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from arnet.data import Loader
+    from arnet.framing import Side
+
 SHOWN = 10
 AT_ONCE = 4
 """Searches that run or wait at a time."""
-RENDERED = (512, 512)
 Ranked = list[tuple[str, float]]
 """Stems of photos and their likeness, most alike first."""
 
@@ -57,7 +60,7 @@ class Search:
     def find_drawing(self, data: bytes) -> Ranked:
         """Rank the photos for what a browser sent of a drawing; nothing for an empty one."""
         drawing = read_message(data, "search")
-        return self.find(render(drawing, RENDERED).convert("RGB")) if drawing.kept else []
+        return self.find(render(drawing, RELEASE_SIZE).convert("RGB")) if drawing.kept else []
 
     def find(self, picture: Image.Image, among: int = SHOWN) -> Ranked:
         """Rank the photos for the picture of a sketch, and return the first ones.
@@ -79,7 +82,7 @@ class Search:
             if not (photos := self._photos()):
                 return []
             stems, gallery = self._gallery(photos)
-            sketch = self._embed([Path("sketch")], "sketch", picture)
+            sketch = self._embed([Path("sketch")], "sketch", lambda _path: picture)
             likeness = self._method.similarity(sketch, gallery)[0]
             order = torch.argsort(likeness, descending=True, stable=True)[:among]
             return [(stems[place], float(likeness[place])) for place in order.tolist()]
@@ -106,13 +109,8 @@ class Search:
         self._vectors = {key: self._vectors[key] for key in keys.values()}
         return list(photos.values()), torch.stack(list(self._vectors.values()))
 
-    def _embed(
-        self, files: Sequence[Path], side: str, picture: Image.Image | None = None
-    ) -> Tensor:
+    def _embed(self, files: Sequence[Path], side: Side, loader: Loader = open_picture) -> Tensor:
         from arnet import embed, load_images
-
-        def loader(path: Path) -> Image.Image:
-            return open_picture(path) if picture is None else picture
 
         method = self._method
         images = load_images(
@@ -121,7 +119,7 @@ class Search:
             loader,
             resample=method.resample,
             fit_ink=method.fits_ink,
-            side="sketch" if side == "sketch" else "photo",
+            side=side,
         )
         encode = method.embed_sketch if side == "sketch" else method.embed_photo
         return embed(encode, images.to(self._device))

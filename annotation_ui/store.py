@@ -10,13 +10,13 @@ import os
 import sqlite3
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from annotation_ui.change import Change
+from annotation_ui.records import Draft, State, Submission
 from clothes_toolkit.errors import ToolkitError
 
 OWNER_ONLY = 0o600
@@ -58,59 +58,6 @@ MIGRATIONS = (
     """,
 )
 """What makes each version of the schema from the one before."""
-
-
-class State(StrEnum):
-    """Where a submission stands."""
-
-    WAITING = "waiting"
-    ACCEPTING = "accepting"
-    """Being written into the dataset; a server that dies then finds out when it starts again."""
-    ACCEPTED = "accepted"
-    RETURNED = "returned"
-    REPLACED = "replaced"
-    """By a later version, before anybody had decided."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A drawing that was not handed in yet.
-
-    Attributes:
-        document: of the drawing, see `Drawing.to_json`.
-        revision: counts its changes, over all tabs and versions; it never goes back.
-        moment: of the last one, seconds since 1970.
-    """
-
-    document: bytes
-    revision: int
-    moment: float
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A sketch offered for the dataset.
-
-    Attributes:
-        version: 1 for the designer's first of this photo.
-        strokes: bytes of its `strokes/STEM.json`; `None` for an uploaded picture.
-        picture: bytes of its PNG.
-        base: sha256 of the file that was in its place in the dataset when it was handed in.
-        findings: what the rules said, as JSON objects.
-        comment: the reviewer's, where it was returned.
-    """
-
-    id: int
-    designer: str
-    photo: str
-    version: int
-    state: State
-    strokes: bytes | None
-    picture: bytes
-    base: str | None
-    findings: tuple[Mapping[str, Any], ...]
-    moment: float
-    comment: str = ""
 
 
 _SUBMISSION = """
@@ -191,7 +138,7 @@ class Store:
     def draft(self, designer: str, photo: str) -> Draft | None:
         """Return a designer's draft of a photo."""
         rows = self._rows(
-            "SELECT document, revision, moment FROM drafts "
+            "SELECT document, revision FROM drafts "
             "WHERE designer = ? AND photo = ? AND document IS NOT NULL",
             designer,
             photo,
@@ -271,137 +218,6 @@ class Store:
     def _rows(self, query: str, *values: object) -> list[Any]:
         with self._connected() as database:
             return database.execute(query, values).fetchall()
-
-
-class Change:
-    """A transaction of the store."""
-
-    def __init__(self, database: sqlite3.Connection, now: float) -> None:
-        self._database, self.now = database, now
-
-    def note(
-        self, person: str, what: str, designer: str | None = None, photo: str | None = None,
-        **detail: object,
-    ) -> None:  # fmt: skip
-        """Write a line of the log."""
-        self._do(
-            "INSERT INTO log (moment, person, what, designer, photo, detail) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            self.now, person, what, designer, photo, json.dumps(detail, sort_keys=True),
-        )  # fmt: skip
-
-    def revision(self, designer: str, photo: str) -> tuple[int, str]:
-        """Return the revision of a draft and the name of its last save; 0 where there is none."""
-        row = self._do(
-            "SELECT revision, save FROM drafts WHERE designer = ? AND photo = ?", designer, photo
-        ).fetchone()
-        return row or (0, "")
-
-    def has_draft(self, designer: str, photo: str) -> bool:
-        """Whether there is a draft."""
-        return bool(self._do(
-            "SELECT 1 FROM drafts WHERE designer = ? AND photo = ? AND document IS NOT NULL",
-            designer, photo,
-        ).fetchone())  # fmt: skip
-
-    def save_draft(self, designer: str, photo: str, document: bytes | None, save: str = "") -> int:
-        """Keep a draft in the place of the one before, and return its revision.
-
-        `None` forgets it; its revision counts on. `save` is a name of this save.
-        """
-        revision = self.revision(designer, photo)[0] + 1
-        self._do(
-            "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?, ?)",
-            designer, photo, revision, document, self.now, save,
-        )  # fmt: skip
-        return revision
-
-    def skip(self, designer: str, photo: str) -> None:
-        """Put a photo at the end of a designer's queue."""
-        self._do("INSERT OR REPLACE INTO skips VALUES (?, ?, ?)", designer, photo, self.now)
-
-    def submit(
-        self,
-        designer: str,
-        photo: str,
-        strokes: bytes | None,
-        picture: bytes,
-        base: str | None,
-        findings: list[dict[str, Any]],
-    ) -> int:
-        """Add the next version of a sketch, and return its id; one that waits is replaced."""
-        (version,) = self._do(
-            "SELECT COALESCE(MAX(version), 0) + 1 FROM submissions "
-            "WHERE designer = ? AND photo = ?", designer, photo,
-        ).fetchone()  # fmt: skip
-        self._do(
-            "UPDATE submissions SET state = ? WHERE designer = ? AND photo = ? AND state = ?",
-            State.REPLACED, designer, photo, State.WAITING,
-        )  # fmt: skip
-        added = self._do(
-            "INSERT INTO submissions (designer, photo, version, state, strokes, picture, base, "
-            "findings, moment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            designer, photo, version, State.WAITING, strokes, picture, base,
-            json.dumps(findings), self.now,
-        )  # fmt: skip
-        return int(added.lastrowid or 0)
-
-    def move(self, number: int, before: State, after: State) -> bool:
-        """Put a submission into another state; whether it was in the one before."""
-        moved = self._do(
-            "UPDATE submissions SET state = ? WHERE id = ? AND state = ?", after, number, before
-        )
-        return moved.rowcount == 1
-
-    def unreview(self, number: int) -> None:
-        """Forget the last decision about a submission: it could not be carried out."""
-        self._do(
-            "DELETE FROM reviews WHERE id = "
-            "(SELECT MAX(id) FROM reviews WHERE submission = ?)", number,
-        )  # fmt: skip
-
-    def review(self, number: int, reviewer: str, decision: State, comment: str) -> None:
-        """Keep what a reviewer decided."""
-        self._do(
-            "INSERT INTO reviews (submission, reviewer, decision, comment, moment) "
-            "VALUES (?, ?, ?, ?, ?)", number, reviewer, decision, comment, self.now,
-        )  # fmt: skip
-
-    def begin_session(self, token: str, person: str, secret: str, ends: float) -> None:
-        """Keep a session, and forget those that have ended."""
-        self._do("DELETE FROM sessions WHERE ends <= ?", self.now)
-        self._do("INSERT INTO sessions VALUES (?, ?, ?, ?)", token, person, secret, ends)
-
-    def end_session(self, token: str) -> None:
-        """Forget a session."""
-        self._do("DELETE FROM sessions WHERE token = ?", token)
-
-    def failures(self, person: str, forgotten_after: float) -> tuple[int, float]:
-        """Return how often somebody failed to sign in in a row, and when the last time.
-
-        Failures older than so many seconds are forgotten, everybody's.
-        """
-        self._do("DELETE FROM failures WHERE moment <= ?", self.now - forgotten_after)
-        row: tuple[int, float] | None = self._do(
-            "SELECT count, moment FROM failures WHERE person = ?", person
-        ).fetchone()
-        return row or (0, self.now)
-
-    def failed(self, person: str, count: int) -> None:
-        """Keep how often somebody failed to sign in in a row; 0 is forgotten."""
-        self._do("DELETE FROM failures WHERE person = ?", person)
-        if count:
-            self._do("INSERT INTO failures VALUES (?, ?, ?)", person, count, self.now)
-
-    def has_later(self, found: Submission) -> bool:
-        """Whether there is a later version of a submission."""
-        return bool(self._do(
-            "SELECT 1 FROM submissions WHERE designer = ? AND photo = ? AND version > ?",
-            found.designer, found.photo, found.version,
-        ).fetchone())  # fmt: skip
-
-    def _do(self, query: str, *values: object) -> sqlite3.Cursor:
-        return self._database.execute(query, values)
 
 
 def _close_all(databases: list[sqlite3.Connection]) -> None:

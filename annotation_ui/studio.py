@@ -6,34 +6,33 @@ into the dataset but through `edits`, after a review.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 
+from annotation_ui.change import Change
 from annotation_ui.findings import Known, findings_of
 from annotation_ui.messages import CANVAS, read_message
 from annotation_ui.people import Person, Role
 from annotation_ui.photos import plan_photo
-from annotation_ui.store import Change, State, Store, Submission
+from annotation_ui.placing import file_of, photo_of, place_of, plan_sketch, sha256_at, sha256_of
+from annotation_ui.queue import Standing, Task, tasks_of
+from annotation_ui.records import State, Submission
+from annotation_ui.store import Store
 from clothes_toolkit.dataset import Dataset, Photo
 from clothes_toolkit.edits.change import apply, recover
-from clothes_toolkit.edits.files import file_sha256
-from clothes_toolkit.edits.plan import Plan, Step
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.images import ImageFacts, inspect_data, png_bytes
 from clothes_toolkit.inspection import inspect_images
-from clothes_toolkit.naming import Scheme, Side, SketchName
+from clothes_toolkit.naming import Side, SketchName
 from clothes_toolkit.report import Finding, Severity
 from clothes_toolkit.strokes import Drawing, parse_drawing, render
 
 RELEASE_SIZE = (512, 512)
 """Pixels of the sketches of a release."""
 LONGEST_COMMENT = 2000
-FIRST_OF_CLOTHES, LAST_OF_CLOTHES = "01", "09"
 
 
 class NotAllowedError(ToolkitError):
@@ -42,32 +41,6 @@ class NotAllowedError(ToolkitError):
 
 class OutdatedError(ToolkitError):
     """A draft was changed in another tab meanwhile."""
-
-
-class Standing(IntEnum):
-    """Where a designer stands with a photo, most urgent first."""
-
-    RETURNED = 0
-    STARTED = 1
-    OPEN = 2
-    SKIPPED = 3
-    WAITING = 4
-    DONE = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A photo and where a designer stands with it.
-
-    Attributes:
-        comment: the reviewer's, where a sketch was returned.
-        submission: id of the last version, where there is one.
-    """
-
-    photo: str
-    standing: Standing
-    comment: str = ""
-    submission: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +91,7 @@ class Studio:
 
     def photo(self, stem: str) -> Photo:
         """Return a photo by its stem; raises `ToolkitError` where there is none."""
-        return _photo_of(self.dataset(), stem)
+        return photo_of(self.dataset(), stem)
 
     def photo_file(self, stem: str) -> Path:
         """Return a photo's file; raises `ToolkitError` where there is none inside the dataset."""
@@ -131,35 +104,10 @@ class Studio:
 
     def tasks(self, person: Person) -> list[Task]:
         """Return every photo, in the order in which a designer is asked to draw them."""
-        designer = _designer(person)
-        dataset = self.dataset()
+        designer, dataset = _designer(person), self.dataset()
         drawn = {sketch.photo for sketch in dataset.sketches if sketch.designer == designer}
-        drafts, skips = self.store.drafted(designer), self.store.skipped(designer)
-        latest = {photo: found for (_, photo), found in self.store.latest(designer).items()}
-        moments = self.store.moments(designer)
-
-        def is_skipped(stem: str) -> bool:
-            # What was drawn on or returned since comes back.
-            since = max(drafts.get(stem, 0.0), moments.get(stem, 0.0))
-            return skips.get(stem, -1.0) > since
-
-        def task(stem: str) -> Task:
-            number, state, comment = latest.get(stem, (None, None, ""))
-            if state not in (State.WAITING, State.ACCEPTING) and is_skipped(stem):
-                done = stem in drawn and stem not in drafts and state is not State.RETURNED
-                return Task(stem, Standing.DONE if done else Standing.SKIPPED, comment, number)
-            if state is State.RETURNED:
-                return Task(stem, Standing.RETURNED, comment, number)
-            if state in (State.WAITING, State.ACCEPTING):
-                return Task(stem, Standing.WAITING, "", number)
-            if stem in drafts:
-                return Task(stem, Standing.STARTED, "", number)
-            if stem in drawn:
-                return Task(stem, Standing.DONE, "", number)
-            return Task(stem, Standing.OPEN, "", number)
-
-        tasks = [task(stem) for stem in dict.fromkeys(photo.stem for photo in dataset.photos)]
-        return sorted(tasks, key=lambda t: (t.standing, skips.get(t.photo, 0.0), t.photo))
+        photos = (photo.stem for photo in dataset.photos)
+        return tasks_of(self.store, designer, photos, frozenset(drawn))
 
     def next_task(self, person: Person, after: str | None = None) -> Task | None:
         """Return what a designer is asked to draw now, `after` last; `None` where all is done."""
@@ -250,22 +198,21 @@ class Studio:
     ) -> Outcome:
         name = SketchName(photo, _designer(person))
         dataset = self.dataset()
-        path = _place_of(dataset, name)
+        path = place_of(dataset, name)
         facts = inspect_data(picture, Side.SKETCH)
         findings = findings_of(dataset, path, name, facts, self._known(dataset))
         if any(finding.severity is Severity.ERROR for finding in findings):
             return Outcome(None, tuple(findings))
         told = [finding.to_json() for finding in findings]
-        old = _file_of(dataset, name)
-        base = None if old is None else self._sha256(old)
+        old = file_of(dataset, name)
+        base = None if old is None else sha256_at(self.root, old)
         with self.store.changing() as change:
             keep(change)
             number = change.submit(name.designer, photo, strokes, picture, base, told)
             change.note(
                 person.name, "submit", name.designer, photo,
-                submission=number, sha256=hashlib.sha256(picture).hexdigest(),
+                submission=number, sha256=sha256_of(picture),
             )  # fmt: skip
-        self._waiting_facts[number] = facts
         return Outcome(number, tuple(findings))
 
     def _known(self, dataset: Dataset) -> Known:
@@ -276,12 +223,19 @@ class Studio:
             for sketch in dataset.sketches
             if sketch.path in facts
         }
-        waiting = self.store.submissions(State.WAITING)
-        for one in waiting:
-            if one.id not in self._waiting_facts:
-                self._waiting_facts[one.id] = inspect_data(one.picture, Side.SKETCH)
-            known[SketchName(one.photo, one.designer)] = self._waiting_facts[one.id]
-        return known
+        waiting = {
+            number: SketchName(photo, designer)
+            for (designer, photo), (number, state, _) in self.store.latest().items()
+            if state is State.WAITING
+        }
+        seen = self._waiting_facts
+        told = {number: seen.get(number) or self._facts_of(number) for number in waiting}
+        self._waiting_facts = told
+        return known | {name: told[number] for number, name in waiting.items()}
+
+    def _facts_of(self, number: int) -> ImageFacts:
+        found = self.store.submission(number)
+        return inspect_data(found.picture if found else b"", Side.SKETCH)
 
     # Reviewing
 
@@ -326,7 +280,9 @@ class Studio:
             change.note(person.name, "accept", found.designer, found.photo, submission=number)
         try:
             with self._writing:
-                plan = self._plan(found)
+                versions = self.store.submissions(State.ACCEPTED, found.designer, found.photo)
+                accepted = [version.picture for version in versions]
+                plan = plan_sketch(self.dataset(), found, accepted)
                 apply(self.root, plan)
         except BaseException as error:
             self._take_back(found, str(error))
@@ -339,8 +295,8 @@ class Studio:
         recover(self.root)
         for found in self.store.submissions(State.ACCEPTING):
             try:
-                path = _place_of(self.dataset(), SketchName(found.photo, found.designer))
-                done = self._sha256(path) == hashlib.sha256(found.picture).hexdigest()
+                path = place_of(self.dataset(), SketchName(found.photo, found.designer))
+                done = sha256_at(self.root, path) == sha256_of(found.picture)
             except ToolkitError:
                 # Its photo is gone meanwhile: whoever accepts it again is told.
                 done = False
@@ -378,40 +334,6 @@ class Studio:
             if change.move(found.id, State.ACCEPTING, State.ACCEPTED):
                 change.note("studio", "accepted", found.designer, found.photo,
                             submission=found.id)  # fmt: skip
-        self._waiting_facts.pop(found.id, None)
-
-    def _plan(self, found: Submission) -> Plan:
-        """Return the change that puts a sketch and its strokes into the dataset."""
-        name = SketchName(found.photo, found.designer)
-        dataset = self.dataset()
-        path, old = _place_of(dataset, name), _file_of(dataset, name)
-        there = None if old is None else self._sha256(old)
-        if there is not None and there not in self._expected(found):
-            raise ToolkitError(
-                f"{path}: was changed by somebody else since the sketch was handed in; "
-                "return it, or put the file right first"
-            )
-        why = f"submission {found.id}, version {found.version}"
-        steps = [Step(None if there is None else old, path, why, found.picture, there)]
-        strokes = f"strokes/{name.stem}.json"
-        drawn = self._sha256(strokes)
-        if found.strokes is not None:
-            source = None if drawn is None else strokes
-            steps.append(Step(source, strokes, why, found.strokes, drawn))
-        elif drawn is not None:
-            steps.append(Step(strokes, None, "the strokes of an earlier version"))
-        return Plan("annotate", tuple(steps))
-
-    def _expected(self, found: Submission) -> set[str | None]:
-        """Return the hashes that the file in a sketch's place may have."""
-        versions = self.store.submissions(State.ACCEPTED, found.designer, found.photo)
-        return {found.base, *(hashlib.sha256(v.picture).hexdigest() for v in versions)}
-
-    def _sha256(self, path: str) -> str | None:
-        try:
-            return file_sha256(self.root / path)
-        except FileNotFoundError:
-            return None
 
     def add_photo(self, person: Person, data: bytes, split: str = "train") -> str:
         """Add a photo to the dataset under the next free number, and return its stem.
@@ -449,32 +371,3 @@ def _designer(person: Person) -> str:
 def _require(person: Person, role: Role) -> None:
     if role not in person.roles:
         raise NotAllowedError(f"{person.name} is no {role}")
-
-
-def _photo_of(dataset: Dataset, stem: str) -> Photo:
-    for photo in dataset.photos:
-        if photo.stem == stem:
-            return photo
-    raise ToolkitError(f"{stem!r}: there is no such photo")
-
-
-def _place_of(dataset: Dataset, name: SketchName) -> str:
-    """Return the path of a sketch, beside its photo's split; raises `ToolkitError`."""
-    if (
-        dataset.scheme is Scheme.CLOTHES
-        and not FIRST_OF_CLOTHES <= name.designer <= LAST_OF_CLOTHES
-    ):
-        raise ToolkitError(
-            f"designer {name.designer}: a dataset named as Clothes-V1 has designers 01 to 09"
-        )
-    photo = _photo_of(dataset, name.photo)
-    return f"{dataset.layout.folder(photo.split, Side.SKETCH)}/{name.stem}.png"
-
-
-def _file_of(dataset: Dataset, name: SketchName) -> str | None:
-    """Return the path of the sketch that is there, whatever its extension."""
-    split = _photo_of(dataset, name.photo).split
-    for sketch in dataset.sketches:
-        if (sketch.split, sketch.photo, sketch.designer) == (split, name.photo, name.designer):
-            return sketch.path
-    return None

@@ -36,6 +36,8 @@ MARGIN = 0.06
 """Share of the square left as paper around the drawing, on each side."""
 PAPER = 24
 """Grey levels that differ from the paper by less are no ink."""
+FORBIDDEN = ("script", "foreignobject", "image", "iframe")
+"""Elements of an SVG that run or show something else than strokes."""
 MEMORY = 3 * 1024**3
 """Bytes of memory that drawing a file may take."""
 _ROOM = threading.BoundedSemaphore(2)
@@ -189,9 +191,7 @@ def _checked_svg(data: bytes) -> ET.Element:
         raise ToolkitError(f"this SVG cannot be read ({error})") from error
     for element in root.iter():
         name = str(element.tag).rpartition("}")[2].lower()
-        if name in ("script", "foreignobject", "image", "iframe", "style", "use") and (
-            name not in ("style", "use") or _reaches_out(element)
-        ):
+        if name in FORBIDDEN or (name == "style" and _reaches_out(element)):
             raise ToolkitError(f"this SVG holds <{name}>; export the strokes alone")
         for attribute, value in element.attrib.items():
             plain = attribute.rpartition("}")[2].lower()

@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from gradio.events import api
 
-from annotation_ui.api import Answer, endpoints, png_url, required, told_of
+from annotation_ui.api import Answer, Calls, endpoints, png_url, ranked_json, required, told_of
 from annotation_ui.gate import COOKIE, STATE, Gate, token_of
 from annotation_ui.people import Person
 from annotation_ui.photos import TwinError
@@ -54,7 +54,7 @@ def build(
     _add_doors(app, door)
     _add_pictures(app, studio)
     _add_uploads(app, studio, search)
-    calls = endpoints(studio, door, search)
+    calls = endpoints(Calls(studio, door, search))
     with gr.Blocks(title=TITLE, analytics_enabled=False) as pages:
         gr.HTML("", html_template='<div id="studio"></div>', js_on_load=START,
                 apply_default_css=False)  # fmt: skip
@@ -181,8 +181,7 @@ def _add_uploads(app: FastAPI, studio: Studio, search: Search | None) -> None:
         def answer() -> Answer:
             picture = sketch_of(data, studio.size, Choices(threshold, page, turn))
             ranked = required(search).find(open_data(picture, "the sketch"))
-            photos = [{"photo": photo, "likeness": likeness} for photo, likeness in ranked]
-            return {"picture": png_url(picture), "photos": photos}
+            return {"picture": png_url(picture), "photos": ranked_json(ranked)}
 
         return await run_in_threadpool(_answer, answer)
 

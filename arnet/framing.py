@@ -76,15 +76,12 @@ def _extent(amounts: Values) -> tuple[float, float]:
 def _window(picture: Image.Image, box: Box, background: Color) -> Image.Image:
     """Return what lies around the middle of `box`, with the proportions of the canvas."""
     share = max(box[2] - box[0], box[3] - box[1]) / FRAMED
-    (left, top), (wide, high) = (
-        tuple(round(part * side) for part, side in zip(parts, picture.size, strict=True))
-        for parts in (
-            ((box[0] + box[2] - share) / 2, (box[1] + box[3] - share) / 2),
-            (share, share),
-        )
-    )
+    width, height = picture.size
+    left = round((box[0] + box[2] - share) / 2 * width)
+    top = round((box[1] + box[3] - share) / 2 * height)
+    size = max(round(share * width), 1), max(round(share * height), 1)
     # A crop alone would fill what lies beyond the canvas with black.
-    window = Image.new("RGB", (max(wide, 1), max(high, 1)), background)
+    window = Image.new("RGB", size, background)
     window.paste(picture, (-left, -top))
     return window
 

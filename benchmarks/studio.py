@@ -28,7 +28,8 @@ import psutil
 from annotation_ui.cli import designers_file
 from annotation_ui.messages import CANVAS
 from annotation_ui.people import People, Person, Role
-from annotation_ui.store import State, Store
+from annotation_ui.records import State
+from annotation_ui.store import Store
 from annotation_ui.studio import RELEASE_SIZE
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.sources.garments import make_garments

@@ -194,10 +194,8 @@ def _stroke_to_json(stroke: Stroke) -> dict[str, Any]:
 
 def _stroke_to_svg(stroke: Stroke) -> str:
     color = "#fff" if stroke.tool == ERASER else "#000"
-    points, pressures = (
-        [(f"{x:g}", f"{y:g}") for x, y, _, _ in stroke.points],
-        [pressure for _, _, pressure, _ in stroke.points],
-    )
+    points = [(f"{x:g}", f"{y:g}") for x, y, _, _ in stroke.points]
+    pressures = [pressure for _, _, pressure, _ in stroke.points]
     if len(points) == 1 or all(pressure is None for pressure in pressures):
         path = " ".join(",".join(point) for point in points[:1] + points)
         return f'<polyline stroke="{color}" stroke-width="{stroke.width:g}" points="{path}"/>'

@@ -22,8 +22,10 @@ from hypothesis import strategies as st
 
 from annotation_ui.messages import CANVAS, MOST_POINTS, read_message
 from annotation_ui.people import People, Person, Role
-from annotation_ui.store import MIGRATIONS, State, Store
-from annotation_ui.studio import NotAllowedError, OutdatedError, Standing, Studio
+from annotation_ui.queue import Standing
+from annotation_ui.records import State
+from annotation_ui.store import MIGRATIONS, Store
+from annotation_ui.studio import NotAllowedError, OutdatedError, Studio
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.images import png_bytes

@@ -79,6 +79,12 @@ def _near(url: str) -> bool:
     return url.startswith(("http://localhost:", "data:", "blob:"))
 
 
+def draw_as_ann(page: Page, studio: Server) -> None:
+    """Sign in as Ann, up to a sheet to draw on."""
+    sign_in(page, studio.url, "ann")
+    open_sheet(page)
+
+
 def strokes(page: Page) -> int:
     found = page.evaluate("clothesPad.kept.length")
     assert isinstance(found, int)
@@ -90,8 +96,7 @@ def saved(page: Page) -> None:
 
 
 def test_from_the_first_stroke_into_the_dataset(studio: Server, page: Page, other: Page) -> None:
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     photo = page.locator(".bottom .name").inner_text()
     pen(page, arc(0.5, 0.5, 0.3))
     pen(page, arc(0.5, 0.5, 0.2))
@@ -154,8 +159,7 @@ def test_from_the_first_stroke_into_the_dataset(studio: Server, page: Page, othe
 
 
 def test_what_is_drawn_without_a_connection_is_sent_later(studio: Server, page: Page) -> None:
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     pen(page, arc(0.5, 0.5, 0.3))
     saved(page)
     page.context.set_offline(True)
@@ -170,8 +174,7 @@ def test_what_is_drawn_without_a_connection_is_sent_later(studio: Server, page: 
 
 
 def test_a_tab_closed_without_a_connection_loses_nothing(studio: Server, page: Page) -> None:
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     pen(page, arc(0.5, 0.5, 0.3))
     saved(page)
     page.context.set_offline(True)
@@ -187,8 +190,7 @@ def test_a_tab_closed_without_a_connection_loses_nothing(studio: Server, page: P
 
 
 def test_a_second_tab_cannot_overwrite_the_first(studio: Server, page: Page) -> None:
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     second = page.context.new_page()
     second.goto(studio.url)
     open_sheet(second)
@@ -207,8 +209,7 @@ def test_a_second_tab_cannot_overwrite_the_first(studio: Server, page: Page) -> 
 
 def test_a_lost_answer_loses_nothing(studio: Server, page: Page) -> None:
     """The save arrives, its answer does not: it is sent again, and what was drawn since as well."""
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     lost = []
 
     def lose(route: Route) -> None:
@@ -227,8 +228,7 @@ def test_a_lost_answer_loses_nothing(studio: Server, page: Page) -> None:
 
 
 def test_saves_on_a_slow_link_do_not_overtake_each_other(studio: Server, page: Page) -> None:
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     devtools = page.context.new_cdp_session(page)
     link = {"offline": False, "downloadThroughput": -1, "uploadThroughput": -1}
     devtools.send("Network.enable")
@@ -243,8 +243,7 @@ def test_saves_on_a_slow_link_do_not_overtake_each_other(studio: Server, page: P
 
 
 def test_an_old_window_keeps_what_was_drawn_in_it(studio: Server, page: Page) -> None:
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     pen(page, arc(0.5, 0.5, 0.3))
     saved(page)
     old = page.context.new_page()
@@ -266,8 +265,7 @@ def test_an_old_window_keeps_what_was_drawn_in_it(studio: Server, page: Page) ->
 
 
 def test_a_session_that_ends_while_drawing_loses_nothing(studio: Server, page: Page) -> None:
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     photo = page.locator(".bottom .name").inner_text()
     page.context.clear_cookies()
     pen(page, arc(0.5, 0.5, 0.3))
@@ -288,8 +286,7 @@ def test_a_session_that_ends_while_drawing_loses_nothing(studio: Server, page: P
 
 
 def test_after_handing_in_one_can_draw_on(studio: Server, page: Page) -> None:
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     pen(page, arc(0.5, 0.5, 0.3))
     page.get_by_role("button", name="Hand in").click()
     page.get_by_role("button", name="Stay here").click()
@@ -300,8 +297,7 @@ def test_after_handing_in_one_can_draw_on(studio: Server, page: Page) -> None:
 
 
 def test_mouse_touch_palm_and_pinch(studio: Server, page: Page) -> None:
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     sheet = page.locator(".sheet")
     box = sheet.bounding_box()
     assert box is not None
@@ -346,8 +342,7 @@ def test_mouse_touch_palm_and_pinch(studio: Server, page: Page) -> None:
 
 
 def test_what_is_seen_does_not_change_what_is_drawn(studio: Server, page: Page) -> None:
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     pen(page, [(0.25, 0.5, 0.5), (0.3, 0.5, 0.5)])
     before = page.evaluate("clothesPad.drawing.strokes[0].points[0]")
     assert before[:2] == pytest.approx([256, 512], abs=3)
@@ -372,8 +367,7 @@ def test_what_is_seen_does_not_change_what_is_drawn(studio: Server, page: Page) 
 
 
 def test_every_point_of_a_fast_pen_is_kept(studio: Server, page: Page) -> None:
-    sign_in(page, studio.url, "ann")
-    open_sheet(page)
+    draw_as_ann(page, studio)
     path = [(0.1 + 0.8 * i / 300, 0.5 + 0.3 * (i % 7) / 7, 0.5) for i in range(300)]
     pen(page, path)
     points = page.evaluate("clothesPad.drawing.strokes[0].points")
@@ -441,8 +435,7 @@ def test_a_server_that_comes_back_has_every_draft(tmp_path: Path, page: Page) ->
     make_garments(root, train_photos=3, test_photos=2, size=96)
     add_people(root)
     with served(root) as server:
-        sign_in(page, server.url, "ann")
-        open_sheet(page)
+        draw_as_ann(page, server)
         pen(page, arc(0.5, 0.5, 0.3))
         saved(page)
         server.process.kill()

@@ -7,8 +7,29 @@ export function make(tag, attributes = {}, ...children) {
     else if (value === true) element.setAttribute(name, '');
     else if (value !== false && value != null) element.setAttribute(name, value);
   }
+  return fill(element, children);
+}
+
+export function fill(element, ...children) {
   element.append(...children.flat(Infinity).filter((child) => child != null));
   return element;
+}
+
+export const photoAt = (stem) => `/studio/photo/${encodeURIComponent(stem)}`;
+
+// What a rule or a reviewer has to say, as a sentence with what to do.
+export function said({ message, hint }) {
+  const told = `${message.charAt(0).toUpperCase()}${message.slice(1)}`;
+  return hint ? `${told}: ${hint}` : told;
+}
+
+// Shows a dialog, and resolves to what it was left with.
+export async function asked(dialog) {
+  document.body.append(dialog);
+  dialog.showModal();
+  await new Promise((done) => { dialog.addEventListener('close', done, { once: true }); });
+  dialog.remove();
+  return dialog.returnValue;
 }
 
 const PATHS = {
@@ -42,9 +63,10 @@ export function icon(name) {
 
 export function tool(name, label, key, act, attributes = {}) {
   const title = key ? `${label} (${key})` : label;
+  const shortcut = key ? key.replace('Ctrl', 'Control').replaceAll(' ', '+') : null;
   return make('button', {
-    type: 'button', class: 'tool', title, 'aria-label': label,
-    'aria-keyshortcuts': key ? key.replace('Ctrl', 'Control').replaceAll(' ', '+') : null, onclick: act, ...attributes,
+    type: 'button', class: 'tool', title, 'aria-label': label, 'aria-keyshortcuts': shortcut,
+    onclick: act, ...attributes,
   }, icon(name));
 }
 
@@ -55,11 +77,7 @@ export async function confirmed(question, yes) {
       make('div', { class: 'row end' },
         make('button', { class: 'button', value: 'no' }, 'Cancel'),
         make('button', { class: 'button primary', value: 'yes' }, yes))));
-  document.body.append(dialog);
-  dialog.showModal();
-  await new Promise((done) => dialog.addEventListener('close', done, { once: true }));
-  dialog.remove();
-  return dialog.returnValue === 'yes';
+  return await asked(dialog) === 'yes';
 }
 
 export function since(seconds) {

@@ -1,7 +1,7 @@
 // The page to draw on: the garment, the sheet, and what is to be done next.
 
 import { call } from './api.js';
-import { confirmed, icon, make, tool } from './dom.js';
+import { asked, confirmed, icon, make, photoAt, said, tool } from './dom.js';
 import { Pad } from './pad.js';
 import { Saver } from './saver.js';
 import { upload } from './upload.js';
@@ -20,9 +20,9 @@ const KEYS = [
   ['Ctrl Enter', 'Hand in'], ['?', 'These keys'],
 ];
 
-export async function show(page, me, asked) {
-  const task = asked ? null : (await call('next_task', '')).task;
-  const photo = asked || task?.photo;
+export async function show(page, me, named) {
+  const task = named ? null : (await call('next_task', '')).task;
+  const photo = named || task?.photo;
   if (!photo) {
     page.append(make('div', { class: 'empty' },
       make('h1', {}, 'All drawn'),
@@ -45,7 +45,7 @@ class DrawPage {
       class: 'sheet', tabindex: '0', role: 'img', 'aria-label': `Your sketch of ${photo}`,
     });
     this.image = make('img', {
-      src: `/studio/photo/${encodeURIComponent(photo)}`, alt: `Photo ${photo}`, draggable: 'false',
+      src: photoAt(photo), alt: `Photo ${photo}`, draggable: 'false',
     });
     this.under = false;
     this.#buildTools();
@@ -154,8 +154,8 @@ class DrawPage {
   }
 
   #comment() {
-    const { standing, comment } = this.task;
-    if (!comment || standing === 'waiting' || standing === 'done') return null;
+    const { comment } = this.task;
+    if (!comment) return null;
     return make('aside', { class: 'comment' }, make('h2', {}, 'Returned'), make('p', {}, comment));
   }
 
@@ -219,7 +219,6 @@ class DrawPage {
     }
     this.width.disabled = name === 'cut';
     if (name !== 'cut') this.width.value = this.pad.widths[name];
-    this.sheet.dataset.tool = name;
   }
 
   #setWidth(width) {
@@ -264,9 +263,7 @@ class DrawPage {
     const dialog = make('dialog', { class: 'ask', 'aria-label': 'Keys' },
       make('form', { method: 'dialog' }, make('h2', {}, 'Keys'), make('dl', {}, rows),
         make('div', { class: 'row end' }, make('button', { class: 'button primary' }, 'Close'))));
-    dialog.addEventListener('close', () => dialog.remove());
-    document.body.append(dialog);
-    dialog.showModal();
+    asked(dialog);
   }
 
   #key(event) {
@@ -344,15 +341,13 @@ class DrawPage {
     if (outcome) this.#outcome(outcome);
   }
 
-  #outcome({ submission, findings, found, revision }) {
-    const lines = findings.map(({ message, hint }) => (
-      `${message.charAt(0).toUpperCase()}${message.slice(1)}${hint ? `: ${hint}` : ''}`));
+  async #outcome({ submission, findings, found, revision }) {
+    const lines = findings.map(said);
     if (submission === null) {
       this.#say(lines);
       return;
     }
     this.saver.revision = revision;
-    const after = async () => this.#goTo((await call('next_task', this.photo)).task);
     const dialog = make('dialog', { class: 'ask wide', 'aria-label': 'Handed in' },
       make('form', { method: 'dialog' },
         make('h2', { class: 'done' }, icon('check'), 'Handed in'),
@@ -362,13 +357,8 @@ class DrawPage {
         make('div', { class: 'row end' },
           make('button', { class: 'button', value: 'stay' }, 'Stay here'),
           make('button', { class: 'button primary', value: 'next' }, 'Next photo'))));
-    dialog.addEventListener('close', () => {
-      dialog.remove();
-      if (dialog.returnValue !== 'stay') after();
-    });
-    document.body.append(dialog);
-    dialog.showModal();
-    dialog.querySelector('[value=next]').focus();
+    dialog.querySelector('[value=next]').autofocus = true;
+    if (await asked(dialog) !== 'stay') this.#goTo((await call('next_task', this.photo)).task);
   }
 
   #goTo(task) {
@@ -385,6 +375,6 @@ export function retrieved({ rank, photos, among }, own) {
   return make('div', { class: 'retrieved' },
     make('p', {}, said),
     make('ol', {}, photos.map(({ photo }) => make('li', { class: photo === own ? 'own' : null },
-      make('img', { src: `/studio/photo/${encodeURIComponent(photo)}`, alt: `Photo ${photo}` }),
+      make('img', { src: photoAt(photo), alt: `Photo ${photo}` }),
       make('span', {}, photo)))));
 }

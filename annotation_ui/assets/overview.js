@@ -1,7 +1,7 @@
 // Who has drawn what, and a designer's own way to any photo.
 
 import { call, sentence } from './api.js';
-import { make } from './dom.js';
+import { fill, make, photoAt } from './dom.js';
 
 const SAID = {
   done: 'in the dataset', waiting: 'waits for a review', returned: 'returned',
@@ -13,7 +13,7 @@ export async function show(page, me) {
     call('coverage'), me.draws ? call('tasks') : { tasks: [] }]);
   const drawn = standing.flat().filter((one) => one === 'done').length;
   const ready = own.tasks.filter(({ standing: s }) => s === 'done' || s === 'waiting').length;
-  page.append(...[
+  fill(page,
     make('div', { class: 'summary' },
       figure(drawn, drawn === 1 ? 'sketch in the dataset' : 'sketches in the dataset'),
       figure(photos.length, photos.length === 1 ? 'photo' : 'photos'),
@@ -25,8 +25,7 @@ export async function show(page, me) {
     make('section', { 'aria-label': 'All designers' },
       make('h2', {}, 'All designers'),
       designers.length ? matrix(photos, designers, standing)
-        : make('p', { class: 'quiet' }, 'Nobody has drawn anything yet.')),
-  ].filter(Boolean));
+        : make('p', { class: 'quiet' }, 'Nobody has drawn anything yet.')));
   return null;
 }
 
@@ -49,7 +48,7 @@ async function add(file) {
   const body = await response?.json().catch(() => ({})) ?? {};
   const shown = body.photo ?? body.twin;
   return make('li', {},
-    shown ? make('img', { src: `/studio/photo/${encodeURIComponent(shown)}`, alt: '' }) : null,
+    shown ? make('img', { src: photoAt(shown), alt: '' }) : null,
     make('span', {}, body.photo ? `${file.name} is ${body.photo}.`
       : `${file.name}: ${sentence(body.error ?? 'the studio cannot be reached')}`));
 }
@@ -63,7 +62,7 @@ function tile({ photo, standing, comment }) {
   return make('li', {},
     make('a', { href: `#/draw/${encodeURIComponent(photo)}`, class: `tile ${standing}` },
       make('img', {
-        src: `/studio/photo/${encodeURIComponent(photo)}`, alt: '', loading: 'lazy',
+        src: photoAt(photo), alt: '', loading: 'lazy',
       }),
       make('span', { class: 'name' }, photo),
       make('span', { class: 'standing', title: comment || null }, SAID[standing])));

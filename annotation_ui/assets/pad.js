@@ -17,8 +17,6 @@ export class Pad {
     this.moved = moved;
     this.paper = host.appendChild(document.createElement('canvas'));
     this.ink = host.appendChild(document.createElement('canvas'));
-    this.paper.className = 'pad-paper';
-    this.ink.className = 'pad-ink';
     this.tool = 'pen';
     this.widths = { pen: 6, eraser: 40 };
     this.usesPressure = true;
@@ -26,7 +24,6 @@ export class Pad {
     this.opacity = 0;
     this.mirrored = false;
     this.view = { scale: 1, x: 0, y: 0 };
-    this.seen = 0;
     this.load({ strokes: [] });
     this.#listen();
     this.resizing = new ResizeObserver(() => this.#resized());
@@ -247,7 +244,8 @@ export class Pad {
     on('pointerdown', (event) => this.#down(event));
     on('pointermove', (event) => this.#move(event));
     on('pointerup', (event) => this.#up(event));
-    on('pointercancel', (event) => this.#cancel(event));
+    // What the system takes away half-drawn stays, and can be undone.
+    on('pointercancel', (event) => this.#up(event));
     on('contextmenu', (event) => event.preventDefault());
     on('wheel', (event) => {
       event.preventDefault();
@@ -362,7 +360,6 @@ export class Pad {
     for (const event of events) {
       const point = this.#point(event);
       const last = this.current.points.at(-1);
-      this.seen += 1;
       if (last && last[0] === point[0] && last[1] === point[1] && last[2] === point[2]) continue;
       this.current.points.push(point);
     }
@@ -415,11 +412,6 @@ export class Pad {
     for (const stroke of this.cutting ?? []) delete stroke.erased;
     this.cutting = null;
     this.draw();
-  }
-
-  #cancel(event) {
-    // What the system took away was half a stroke: it stays, and can be undone.
-    this.#up(event);
   }
 }
 

@@ -1,7 +1,7 @@
 // What reviewers decide: the sketch over the photo and beside it, and what the rules said.
 
 import { call } from './api.js';
-import { icon, make, since } from './dom.js';
+import { icon, make, photoAt, said, since } from './dom.js';
 
 export async function show(page) {
   const { waiting } = await call('waiting');
@@ -19,7 +19,7 @@ function next(page, waiting, told) {
     return;
   }
   const [one, ...rest] = waiting;
-  const photo = `/studio/photo/${encodeURIComponent(one.photo)}`;
+  const photo = photoAt(one.photo);
   const under = make('img', { src: photo, alt: '' });
   const over = make('img', { src: one.picture, alt: '', class: 'over' });
   const slider = make('input', {
@@ -32,11 +32,11 @@ function next(page, waiting, told) {
     placeholder: 'What is to be changed?',
   });
   const refusal = make('p', { class: 'refusal', role: 'alert', hidden: true });
-  const act = async (verb, said, ...inputs) => {
+  const act = async (verb, outcome, ...inputs) => {
     buttons.forEach((button) => { button.disabled = true; });
     try {
       await call(verb, one.submission, ...inputs);
-      next(page, rest, `${one.photo}_${one.designer} ${said}`);
+      next(page, rest, `${one.photo}_${one.designer} ${outcome}`);
     } catch (error) {
       const { waiting: now } = await call('waiting').catch(() => ({ waiting }));
       if (!now.some(({ submission }) => submission === one.submission)) {
@@ -69,8 +69,8 @@ function next(page, waiting, told) {
       make('figure', {}, make('div', { class: 'laid' }, under, over),
         make('figcaption', {}, 'Sketch over photo', slider))),
     one.findings.length
-      ? make('ul', { class: 'notes' }, one.findings.map(({ message, hint }) => (
-        make('li', {}, `${message}${hint ? `: ${hint}` : ''}`))))
+      ? make('ul', { class: 'notes' }, one.findings.map((finding) => (
+        make('li', {}, said(finding)))))
       : make('p', { class: 'quiet' }, 'The rules found nothing.'),
     refusal,
     make('div', { class: 'decide' }, comment, make('div', { class: 'row' }, buttons)));

@@ -1,7 +1,7 @@
 // Draw, and see which photos are most like it while you do.
 
 import { answered, call } from './api.js';
-import { make, tool } from './dom.js';
+import { make, photoAt, tool } from './dom.js';
 import { Pad } from './pad.js';
 import { KINDS } from './upload.js';
 
@@ -17,7 +17,7 @@ export async function show(page) {
   const tell = ({ photos }) => {
     status.textContent = photos.length ? 'Most alike first' : 'Draw a garment.';
     list.replaceChildren(...photos.map(({ photo, likeness }) => make('li', {},
-      make('img', { src: `/studio/photo/${encodeURIComponent(photo)}`, alt: `Photo ${photo}` }),
+      make('img', { src: photoAt(photo), alt: `Photo ${photo}` }),
       make('span', {}, photo), make('span', { class: 'quiet' }, likeness.toFixed(2)))));
   };
   const asking = async (ask) => {

@@ -1,17 +1,17 @@
 // A sketch drawn elsewhere: chosen, seen as it will be, and handed in.
 
 import { answered } from './api.js';
-import { make } from './dom.js';
+import { asked, make } from './dom.js';
 
 const SHOWN_AFTER_MS = 200;
 export const KINDS = 'image/png,image/jpeg,image/webp,image/svg+xml,application/pdf';
 
 // Resolves to what handing in gave, or null where it was left.
-export function upload(photo) {
+export async function upload(photo) {
   let file = null;
   let timer = null;
   let turn = 0;
-  let asked = 0;
+  let looks = 0;
   const picture = make('img', { class: 'preview', alt: 'The sketch as it will be', hidden: true });
   const told = make('p', { class: 'refusal', role: 'alert', hidden: true });
   const scan = make('input', { type: 'checkbox', onchange: () => later() });
@@ -58,16 +58,16 @@ export function upload(photo) {
     if (file) timer = setTimeout(look, SHOWN_AFTER_MS);
   };
   const look = async () => {
-    const number = asked += 1;
+    const number = looks += 1;
     say();
     try {
       const found = await ask();
-      if (number !== asked) return;
+      if (number !== looks) return;
       picture.src = found.picture;
       picture.hidden = false;
       handIn.disabled = false;
     } catch (error) {
-      if (number !== asked) return;
+      if (number !== looks) return;
       picture.hidden = true;
       say(error.message);
     }
@@ -78,26 +78,22 @@ export function upload(photo) {
       make('p', { class: 'quiet' }, 'PNG, JPEG, WebP, SVG or a page of a PDF.'),
       chosen, choices, picture, told,
       make('div', { class: 'row end' }, make('button', { class: 'button' }, 'Cancel'), handIn)));
-  document.body.append(dialog);
-  dialog.showModal();
-  return new Promise((done) => {
-    let outcome = null;
-    handIn.addEventListener('click', async () => {
-      handIn.disabled = true;
-      try {
-        outcome = await ask({ hand_in: true });
-        if (outcome.submission === null) {
-          say(outcome.findings.map(({ message }) => message).join('; '));
-          outcome = null;
-        } else dialog.close();
-      } catch (error) {
-        say(error.message);
-        handIn.disabled = false;
+  let outcome = null;
+  handIn.addEventListener('click', async () => {
+    handIn.disabled = true;
+    try {
+      const found = await ask({ hand_in: true });
+      if (found.submission === null) {
+        say(found.findings.map(({ message }) => message).join('; '));
+        return;
       }
-    });
-    dialog.addEventListener('close', () => {
-      dialog.remove();
-      done(outcome);
-    });
+      outcome = found;
+      dialog.close();
+    } catch (error) {
+      say(error.message);
+      handIn.disabled = false;
+    }
   });
+  await asked(dialog);
+  return outcome;
 }
