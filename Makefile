@@ -8,7 +8,7 @@ TESTS ?= tests
 .venv/made: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[annotate,learn]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[hub,annotate,learn]" --group dev
 	@touch $@
 
 demo: .venv/made  ## the main job on sample data: make it, validate it, train, measure, look

@@ -119,7 +119,7 @@ def open_image(path: Path) -> Image.Image:
     Raises `ToolkitError` for a file that is no PNG, JPEG or WebP, is damaged, or has more than
     `MAX_PIXELS` pixels.
     """
-    return open_data(_read(path), str(path))
+    return open_data(read_data(path), str(path))
 
 
 def open_data(data: bytes, name: str) -> Image.Image:
@@ -136,7 +136,7 @@ def inspect(path: Path, side: Side) -> ImageFacts:
     Never raises for what the file holds; raises `OSError` where it cannot be read at all.
     """
     try:
-        data = _read(path)
+        data = read_data(path)
     except ToolkitError as error:
         return ImageFacts(path.lstat().st_size, "", damage=Damage.UNREADABLE, detail=str(error))
     return inspect_data(data, side)
@@ -169,7 +169,8 @@ def pixels_hash(picture: Image.Image) -> str:
     return hashed.hexdigest()
 
 
-def _read(path: Path) -> bytes:
+def read_data(path: Path) -> bytes:
+    """Return a file's bytes; raises `ToolkitError` for what is no file or too large a one."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ToolkitError(f"{path.name} is not a regular file")

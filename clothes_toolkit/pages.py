@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from clothes_toolkit.errors import ToolkitError
-from clothes_toolkit.images import open_image
+from clothes_toolkit.images import open_data, read_data
 from clothes_toolkit.naming import printable
 
 PICTURE_SIDE = 192
@@ -59,8 +59,17 @@ def text(words: object) -> str:
 
 def figure(file: Path, caption: str, *, keep: bool = False) -> str:
     """Return a picture of an image file with its caption, which is HTML."""
+    try:
+        data = read_data(file)
+    except (ToolkitError, OSError):
+        data = None
+    return figure_of(data, caption, keep=keep)
+
+
+def figure_of(data: bytes | None, caption: str, *, keep: bool = False) -> str:
+    """Return a picture of an image file's bytes, or a frame where there is none."""
     kind = ' class="keep"' if keep else ""
-    return f"<figure{kind}>{_picture(file)}<figcaption>{caption}</figcaption></figure>"
+    return f"<figure{kind}>{_picture(data)}<figcaption>{caption}</figcaption></figure>"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -70,13 +79,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><tr>{titles}</tr>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
 
 
-def _picture(file: Path) -> str:
+def _picture(data: bytes | None) -> str:
     try:
-        picture = open_image(file)
-    except (ToolkitError, OSError):
+        picture = open_data(data or b"", "picture")
+    except ToolkitError:
         return '<div class="missing"></div>'
     picture.thumbnail((2 * PICTURE_SIDE, 2 * PICTURE_SIDE), Image.Resampling.LANCZOS)
-    data = io.BytesIO()
-    picture.save(data, "WEBP", quality=80)
-    encoded = base64.b64encode(data.getvalue()).decode()
+    small = io.BytesIO()
+    picture.save(small, "WEBP", quality=80)
+    encoded = base64.b64encode(small.getvalue()).decode()
     return f'<img alt="" src="data:image/webp;base64,{encoded}">'

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from clothes_toolkit.checks import RULES, Needs, Rule, Subject
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.duplicates import near_duplicates
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.expectations import Accepted, Expectation, read_word_of
+from clothes_toolkit.images import ImageFacts
 from clothes_toolkit.inspection import Progress, inspect_images
 from clothes_toolkit.report import Finding, Report, Severity
 
@@ -22,6 +23,7 @@ def validate(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     fail_on: Severity = Severity.ERROR,
+    images: Mapping[str, ImageFacts] | None = None,
     jobs: int = 1,
     on_progress: Progress = lambda _done, _total: None,
 ) -> Report:
@@ -33,6 +35,7 @@ def validate(
         only: names of the rules to run; all if empty.
         skip: names of rules to leave out.
         fail_on: the lowest severity that makes the dataset unsound.
+        images: the facts of its images, where they are known already.
         jobs: processes to decode in, see `inspect_images`.
         on_progress: hears how many images were looked at.
 
@@ -41,7 +44,8 @@ def validate(
     rules = _chosen(only, skip)
     word = read_word_of(dataset)
     needs = max((rule.needs for rule in rules), default=Needs.NAMES)
-    images = inspect_images(dataset, jobs, on_progress) if needs >= Needs.PIXELS else {}
+    if images is None:
+        images = inspect_images(dataset, jobs, on_progress) if needs >= Needs.PIXELS else {}
     near = near_duplicates(dataset, images) if needs >= Needs.LIKENESS else ()
     subject = Subject(dataset, expect or word.expect, images, near)
     findings = [finding for rule in rules for finding in rule.findings(subject)]

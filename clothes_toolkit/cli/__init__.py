@@ -26,6 +26,11 @@ COMMANDS = {
     "models": "clothes_toolkit.cli.models:command",
     "baseline": "clothes_toolkit.cli.baseline:command",
     "evaluate": "clothes_toolkit.cli.evaluate:command",
+    "card": "clothes_toolkit.cli.card:command",
+    "diff": "clothes_toolkit.cli.diff:command",
+    "publish": "clothes_toolkit.cli.publish:command",
+    "download": "clothes_toolkit.cli.download:command",
+    "release": "clothes_toolkit.cli.release:command",
     "demo": "clothes_toolkit.cli.demo:command",
 }
 
@@ -59,7 +64,7 @@ def _run() -> int:
     except (click.Abort, KeyboardInterrupt):
         return _say("interrupted", EXIT_INTERRUPTED)
     except ToolkitError as error:
-        return _say(str(error))
+        return _say(str(error), error.exit_status)
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python must not flush into the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,71 @@
+"""`clothes-toolkit publish`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clothes_toolkit.cli.changing import may_change
+from clothes_toolkit.cli.common import dataset_argument, jobs_option, scheme_option
+from clothes_toolkit.cli.lazy import debug_option
+from clothes_toolkit.cli.releasing import (
+    carry_out,
+    examine_dataset,
+    place_for,
+    place_options,
+    print_release_plan,
+)
+from clothes_toolkit.release.assemble import assemble
+from clothes_toolkit.release.publish import plan_release
+from clothes_toolkit.release.version import Version
+
+
+@click.command("publish")
+@dataset_argument
+@place_options
+@click.option("--yes", is_flag=True, help="Publish without asking.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, send nothing, and stop.")
+@scheme_option
+@jobs_option
+@debug_option
+def command(
+    dataset: Path,
+    repo_id: str | None,
+    to: Path | None,
+    version: Version,
+    baselines: Path | None,
+    endpoint: str | None,
+    private: bool,
+    take_over: bool,
+    yes: bool,
+    dry_run: bool,
+    scheme: str,
+    jobs: int,
+) -> int:
+    """Release DATASET: data, card, manifest, baselines, under one version.
+
+    A release goes to the Hub, or to a folder of releases. It is stored aside, loaded back in a
+    fresh process and compared with DATASET row by row; only then it gets its tag, which never
+    moves. Interrupted, the same command goes on. Images are Parquet shards with the files' own
+    bytes; `clothes-toolkit download` gives the folder back.
+
+    Exits with 1 if it is refused: for errors that are not accepted in clothes.toml, a split that
+    leaks, a version that is there with other content or too near to the one before, or a baseline
+    of other data. The same version with the same content again changes nothing and exits with 0.
+
+    \b
+    Example:
+      clothes-toolkit publish ./Clothes-V1 --repo-id ORG/Clothes-V1 --version 1.0.0 --dry-run
+      clothes-toolkit publish ./Clothes-V1 --to ./releases --version 1.0.0
+    """
+    place = place_for(repo_id, to, endpoint, private, take_over)
+    found = examine_dataset(dataset, scheme, version, jobs)
+    plan = plan_release(assemble(found, place, version, baselines), place)
+    print_release_plan(plan, place)
+    if dry_run:
+        return 0
+    if not plan.is_done and not may_change(f"Publish {version.tag}?", yes):
+        return 1
+    carry_out(plan, place)
+    return 0

@@ -1,0 +1,79 @@
+"""`clothes-toolkit release`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clothes_toolkit.cli.changing import may_change
+from clothes_toolkit.cli.common import dataset_argument, jobs_option, scheme_option
+from clothes_toolkit.cli.lazy import debug_option
+from clothes_toolkit.cli.releasing import (
+    carry_out,
+    examine_dataset,
+    place_for,
+    place_options,
+    print_release_plan,
+)
+from clothes_toolkit.naming import printable
+from clothes_toolkit.release.ritual import Item, Ritual
+from clothes_toolkit.release.version import Version
+
+
+@click.command("release")
+@dataset_argument
+@place_options
+@click.option("--yes", is_flag=True, help="Publish without asking.")
+@click.option("--dry-run", is_flag=True, help="Go through the checklist, send nothing, and stop.")
+@scheme_option
+@jobs_option
+@debug_option
+def command(
+    dataset: Path,
+    repo_id: str | None,
+    to: Path | None,
+    version: Version,
+    baselines: Path | None,
+    endpoint: str | None,
+    private: bool,
+    take_over: bool,
+    yes: bool,
+    dry_run: bool,
+    scheme: str,
+    jobs: int,
+) -> int:
+    """Go through all that a release of DATASET needs, as a checklist, and publish it.
+
+    The steps: validate, duplicates, split, baselines, card and plan, publish. Exits with 1 if one
+    fails; then nothing is published.
+
+    \b
+    Example:
+      clothes-toolkit release ./Clothes-V1 --repo-id ORG/Clothes-V1 --version 1.0.0 --baselines runs
+    """
+    place = place_for(repo_id, to, endpoint, private, take_over)
+    ritual = Ritual(examine_dataset(dataset, scheme, version, jobs), place, version, baselines)
+    passed = True
+    for item in ritual.items():
+        _print_item(item)
+        passed = passed and item.ok
+    plan = ritual.plan
+    if plan is None or not passed:
+        click.secho("not released", fg="red", bold=True, nl=False)
+        click.echo(": see what is marked")
+        return 1
+    click.echo()
+    print_release_plan(plan, place)
+    if dry_run:
+        return 0
+    if not plan.is_done and not may_change(f"Publish {version.tag}?", yes):
+        return 1
+    carry_out(plan, place)
+    return 0
+
+
+def _print_item(item: Item) -> None:
+    mark, color = ("✓", "green") if item.ok else ("✗", "red")
+    click.secho(mark, fg=color, nl=False)
+    click.echo(f" {item.name:13}  {printable(item.note)}")

@@ -1,0 +1,146 @@
+"""What the commands that release share: where to, which version, the plan, carrying it out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from clothes_toolkit.cli.common import FOLDER, open_dataset, plural, print_noted, progress_bar
+from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.naming import printable
+from clothes_toolkit.release.assemble import Examined, examine
+from clothes_toolkit.release.hub import HubPlace
+from clothes_toolkit.release.places import FolderPlace, Place
+from clothes_toolkit.release.publish import Becomes, ReleasePlan, publish
+from clothes_toolkit.release.version import Version
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class VersionType(click.ParamType[Version]):
+    """A version X.Y.Z."""
+
+    name = "X.Y.Z"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Version:
+        """Read a version."""
+        try:
+            return value if isinstance(value, Version) else Version.parse(value)
+        except ToolkitError as error:
+            self.fail(str(error), param, ctx)
+
+
+def version_option(told: str) -> Callable[[Function], Function]:
+    """Add --version."""
+    return click.option("--version", type=VersionType(), required=True, help=told)
+
+
+endpoint_option = click.option(
+    "--endpoint", metavar="URL", help="Another Hub; else HF_ENDPOINT, else huggingface.co."
+)
+
+
+def place_options(function: Function) -> Function:
+    """Add what says where a release goes."""
+    for option in (
+        click.option(
+            "--take-over",
+            is_flag=True,
+            help="Drop what another publisher began, whose run is gone.",
+        ),
+        click.option("--private", is_flag=True, help="Make a new repository private."),
+        endpoint_option,
+        click.option("--baselines", type=FOLDER, help="Run folders whose results join it."),
+        version_option("The release's version."),
+        click.option("--to", type=FOLDER, metavar="DIR", help="Or to a folder of releases."),
+        click.option("--repo-id", metavar="ORG/NAME", help="To this dataset of the Hub."),
+    ):
+        function = option(function)
+    return function
+
+
+def place_for(
+    repo_id: str | None, to: Path | None, endpoint: str | None, private: bool, take_over: bool
+) -> Place:
+    """Return the place that the options name."""
+    if (repo_id is None) == (to is None):
+        raise click.UsageError("name one place: --repo-id ORG/NAME or --to DIR")
+    if to is not None:
+        return FolderPlace(to)
+    if endpoint:
+        # What is imported later, and processes that are started, must look there, too.
+        os.environ["HF_ENDPOINT"] = endpoint
+    return HubPlace(str(repo_id), endpoint, private=private, take_over=take_over)
+
+
+def examine_dataset(root: Path, scheme: str, version: Version | None, jobs: int) -> Examined:
+    """Open a dataset and look at all its files, with a bar."""
+    with progress_bar("looking at images") as on_progress:
+        return examine(open_dataset(root, scheme), version, jobs, on_progress)
+
+
+def print_release_plan(plan: ReleasePlan, place: Place) -> None:
+    """Print what a release would change at its place."""
+    package = plan.package
+    click.secho(f"{printable(place.name)}  {package.version.tag}", bold=True)
+    click.echo(f"  release checksum {package.manifest.checksum}")
+    click.echo(f"  {_since(plan)}")
+    if plan.is_done:
+        return
+    for file in plan.files:
+        size = "" if file.size is None else f"  {_bytes(file.size)}"
+        print_noted(f"{file.becomes.value:13}  {file.path}", size)
+    sent = [f for f in plan.files if f.becomes in (Becomes.NEW, Becomes.WRITTEN)]
+    deleted = sum(file.becomes is Becomes.DELETED for file in plan.files)
+    click.echo(
+        f"  {plural(len(sent), 'file')} to write, {_bytes(sum(f.size or 0 for f in sent))}; "
+        f"{deleted} deleted; tag {package.version.tag}"
+    )
+    if "To be completed by the owners" in package.card:
+        click.secho(
+            "  the card has parts for the owners to complete; `clothes-toolkit card` writes it",
+            dim=True,
+        )
+
+
+def carry_out(plan: ReleasePlan, place: Place) -> None:
+    """Publish, with a bar, and say what is there now."""
+    version = plan.package.version
+    with progress_bar("publishing") as on_progress:
+        publish(plan, place, _say, on_progress)
+    if plan.is_done:
+        click.echo(f"{printable(place.name)} has {version} with this content; nothing to do")
+        return
+    click.secho("released", fg="green", bold=True, nl=False)
+    click.echo(f" {printable(place.name)} {version.tag}")
+
+
+def _say(step: str) -> None:
+    click.echo(f"{step} …", err=True)
+
+
+def _since(plan: ReleasePlan) -> str:
+    if plan.previous is None:
+        return "the first release"
+    changes = plan.changes
+    if changes.is_empty:
+        return f"the same content as {plan.previous}"
+    counts = ((len(getattr(changes, w)), w) for w in ("added", "removed", "changed", "moved"))
+    words = ", ".join(f"{n} {word}" for n, word in counts if n)
+    return f"since {plan.previous}: {words} (a {changes.step.word} step)"
+
+
+def _bytes(size: int) -> str:
+    if size < 1000:
+        return f"{size} B"
+    power = min(len(_UNITS), (len(str(size)) - 1) // 3)
+    return f"{size / 1000**power:.1f} {_UNITS[power - 1]}"
+
+
+_UNITS = ("kB", "MB", "GB", "TB")

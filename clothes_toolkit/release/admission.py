@@ -1,0 +1,52 @@
+"""What forbids a release: open errors, a split that leaks, names that travel badly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clothes_toolkit.dataset import Dataset, Layout
+from clothes_toolkit.errors import RefusedError
+from clothes_toolkit.naming import printable
+from clothes_toolkit.release.manifest import Manifest
+from clothes_toolkit.report import Finding, Report, Severity
+
+LEAK = "split-leak"
+
+
+def open_errors(report: Report) -> tuple[Finding, ...]:
+    """Return the errors that nobody accepted."""
+    return report.open_findings(Severity.ERROR)
+
+
+def leaks(report: Report) -> tuple[Finding, ...]:
+    """Return the leaks of the split, accepted ones included: no word of a maintainer mends them."""
+    return tuple(finding for finding in report.findings if finding.rule == LEAK)
+
+
+def admit(dataset: Dataset, report: Report, manifest: Manifest) -> None:
+    """Let a dataset be released, or raise `RefusedError` with what forbids it."""
+    root = printable(str(dataset.root))
+    if dataset.layout is not Layout.SPLIT:
+        raise RefusedError(
+            f"{root}: is not split yet; `clothes-toolkit split` makes train and test"
+        )
+    if found := leaks(report):
+        raise RefusedError(
+            f"{root}: the split leaks, {_listed(found)}; a leak cannot be accepted, "
+            "`clothes-toolkit split` makes one without"
+        )
+    if found := open_errors(report):
+        raise RefusedError(
+            f"{root}: is not sound, {_listed(found)}; mend it, or accept findings in clothes.toml "
+            f"(`clothes-toolkit validate {root}` shows all)"
+        )
+    for record in manifest.files:
+        if not record.path.isprintable():
+            raise RefusedError(f"{printable(record.path)}: a name that not every system can hold")
+
+
+def _listed(findings: Sequence[Finding]) -> str:
+    first = findings[0]
+    more = f" and {len(findings) - 1} more" if len(findings) > 1 else ""
+    what = f"{first.rule}: {printable(first.path)} {printable(first.message)}"
+    return what + more

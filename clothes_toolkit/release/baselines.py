@@ -1,0 +1,107 @@
+"""Baseline results that join a release: only those that were measured on exactly its content."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clothes_toolkit.errors import RefusedError, ToolkitError
+from clothes_toolkit.learn.result import Q_VALUES, BaselineResult
+from clothes_toolkit.release.manifest import Manifest
+
+RESULT_FILE = "result.json"
+FOLDER = "baselines"
+SCHEMA = "clothes-toolkit/baseline/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A result that is published with a release.
+
+    Attributes:
+        name: of its run folder.
+        result: the numbers and what they depend on.
+        data: the bytes of its `result.json`.
+    """
+
+    name: str
+    result: BaselineResult
+    data: bytes
+
+    @property
+    def path(self) -> str:
+        """Where it is in the release."""
+        return f"{FOLDER}/{self.name}.json"
+
+
+def read_baselines(folder: Path, manifest: Manifest) -> tuple[Baseline, ...]:
+    """Read the results of all run folders in a folder, or of the run folder that it is.
+
+    Raises `ToolkitError` where there are none or one cannot be read, and `RefusedError` where one
+    was measured on other data than the manifest's.
+    """
+    files = sorted(folder.rglob(RESULT_FILE)) if folder.is_dir() else []
+    if not files:
+        raise ToolkitError(f"{folder}: holds no {RESULT_FILE}; name a run folder, or one of them")
+    found = [_read(file) for file in files]
+    for file, baseline in zip(files, found, strict=True):
+        _fits(file, baseline.result, manifest)
+    return tuple(sorted(_named_apart(found), key=lambda baseline: baseline.name))
+
+
+def baseline_of(name: str, data: bytes) -> Baseline:
+    """Return the baseline that a `result.json` holds; raises `ToolkitError` where it is none."""
+    try:
+        told = json.loads(data)
+        if told["schema"] != SCHEMA:
+            raise ValueError(f"its schema is {told['schema']!r}, not {SCHEMA!r}")
+        result = BaselineResult.from_json(told)
+        for needed in ("method", "backbone", "recipe", "protocol", "n_queries", "n_gallery"):
+            result.facts[needed]
+        str(result.facts["dataset"]["sha256"])
+        [result.accuracy(q) for q in Q_VALUES]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ToolkitError(f"{name}: is no result of a baseline ({error!r})") from error
+    return Baseline(Path(name).stem, result, data)
+
+
+def _read(file: Path) -> Baseline:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ToolkitError(f"{file}: cannot be read ({error.strerror})") from error
+    baseline = baseline_of(str(file), data)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.resolve().parent.name).strip("-.") or "run"
+    return Baseline(name, baseline.result, data)
+
+
+def _named_apart(found: Sequence[Baseline]) -> list[Baseline]:
+    """Return baselines of which no two have one name."""
+    names: dict[str, int] = {}
+    apart = []
+    for baseline in found:
+        count = names[baseline.name] = names.get(baseline.name, 0) + 1
+        name = baseline.name if count == 1 else f"{baseline.name}-{count}"
+        apart.append(Baseline(name, baseline.result, baseline.data))
+    return apart
+
+
+def _fits(file: Path, result: BaselineResult, manifest: Manifest) -> None:
+    measured: dict[str, Any] = result.facts["dataset"]
+    if measured["sha256"] == manifest.checksum:
+        return
+    differs = [
+        f"{noun} in {split}: {measured[split][noun]} there, {here[noun]} here"
+        for split, here in manifest.counts["splits"].items()
+        for noun in ("photos", "sketches")
+        if split in measured and measured[split].get(noun) != here[noun]
+    ]
+    what = "; ".join(differs) or "the counts are the same, some files are not"
+    raise RefusedError(
+        f"{file}: was measured on other data, checksum {measured['sha256'][:12]}…, and this "
+        f"release has {manifest.checksum[:12]}… ({what}); run the baseline on this release"
+    )

@@ -1,0 +1,137 @@
+"""Load back what was stored, in a fresh process, and compare every row with the folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+from clothes_toolkit.edits.files import file_sha256
+from clothes_toolkit.errors import RefusedError, ToolkitError
+from clothes_toolkit.inspection import Progress
+from clothes_toolkit.release.package import Package
+from clothes_toolkit.release.shards import CONFIGS, SPLITS
+
+LOADER = (sys.executable, "-m", "clothes_toolkit.release.loading")
+
+
+def verify(
+    package: Package,
+    source: str,
+    revision: str | None,
+    work: Path,
+    environment: Mapping[str, str],
+    on_progress: Progress = lambda _done, _total: None,
+) -> None:
+    """Compare what `load_dataset(source, revision=revision)` gives with a package, row by row.
+
+    Args:
+        package: what was stored.
+        source: a folder, or ORG/NAME.
+        revision: a commit of the Hub; `None` for a folder.
+        work: an empty folder for the loader's caches.
+        environment: variables that the loader needs beside the process's own.
+        on_progress: hears how many rows were compared.
+
+    Raises `RefusedError` where a row is missing, is another, or has other bytes, where train and
+    test share a photo, and where the folder has changed meanwhile; `ToolkitError` where what was
+    stored cannot be loaded.
+    """
+    expected = [
+        (config, split, *row)
+        for config in CONFIGS
+        for split in SPLITS
+        for of, part, rows in package.rows()
+        if (of, part) == (config, split)
+        for row in rows
+    ]
+    _disjoint(package)
+    count = 0
+    for count, row in enumerate(_loaded(source, revision, work, environment), 1):
+        if count > len(expected) or row != expected[count - 1]:
+            raise RefusedError(_differs(source, count, row, expected))
+        on_progress(count, len(expected))
+    if count < len(expected):
+        raise RefusedError(f"{source}: loads {count} rows of {len(expected)}; nothing was released")
+    _still_there(package)
+
+
+def _disjoint(package: Package) -> None:
+    """Make sure that no photo is in train and in test."""
+    train, test = (
+        {row.photo.photo for row in package.stored.rows("gallery", split)} for split in SPLITS
+    )
+    if both := sorted(stem for stem in train & test if stem):
+        raise RefusedError(f"photo {both[0]} is in train and in test; nothing was released")
+
+
+def _loaded(
+    source: str, revision: str | None, work: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the rows that a fresh process loads: config, split, fingerprint."""
+    variables = {
+        **os.environ,
+        **environment,
+        "HF_HUB_CACHE": str(work / "hub"),
+        "HF_DATASETS_CACHE": str(work / "datasets"),
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    }
+    complaints = work / "loader.txt"
+    asked = {"source": source, "revision": revision, "configs": list(CONFIGS)}
+    with complaints.open("wb") as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            LOADER,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=variables,
+            text=True,
+        )
+        try:
+            yield from _talk(process, json.dumps(asked))
+        finally:
+            process.kill()
+            process.wait()
+    if process.returncode:
+        lines = complaints.read_text(errors="replace").strip().splitlines() or ["no reason given"]
+        raise ToolkitError(f"{source}: cannot be loaded back ({lines[-1]}); nothing was released")
+
+
+def _talk(process: subprocess.Popen[str], asked: str) -> Iterator[tuple[str, ...]]:
+    pipes: tuple[IO[str] | None, ...] = (process.stdin, process.stdout)
+    into, out = pipes
+    if into is None or out is None:
+        return
+    with into, out:
+        into.write(asked)
+        into.close()
+        for line in out:
+            yield tuple(json.loads(line))
+        process.wait()
+
+
+def _differs(source: str, count: int, row: tuple[str, ...], expected: list[tuple[str, ...]]) -> str:
+    if count > len(expected):
+        return f"{source}: loads more than the {len(expected)} rows of the release"
+    wanted = expected[count - 1]
+    where = f"row {count} ({wanted[0]}, {wanted[1]})"
+    return f"{source}: {where} is not what is in the folder ({row[2:]}); nothing was released"
+
+
+def _still_there(package: Package) -> None:
+    """Make sure that the folder is still what was stored."""
+    for record in package.manifest.files:
+        try:
+            same = file_sha256(package.root / record.path) == record.sha256
+        except OSError:
+            same = False
+        if not same:
+            raise RefusedError(
+                f"{record.path}: has changed while it was released; nothing was released, run the "
+                "same command again"
+            )
