@@ -61,7 +61,8 @@ def command(
     """
     place = place_for(repo_id, to, endpoint, private, take_over)
     found = examine_dataset(dataset, scheme, version, jobs)
-    plan = plan_release(assemble(found, place, version, baselines), place)
+    state = place.state()
+    plan = plan_release(assemble(found, place, state, version, baselines), place, state)
     print_release_plan(plan, place)
     if dry_run:
         return 0

@@ -20,6 +20,9 @@ from clothes_toolkit.release.version import Version
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+# The client's own bars, of files that it need not name, would stand among ours.
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
 
 class VersionType(click.ParamType[Version]):
     """A version X.Y.Z."""

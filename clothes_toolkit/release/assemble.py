@@ -15,7 +15,7 @@ from clothes_toolkit.release.card import CARD_FILE, read_card, render_card
 from clothes_toolkit.release.facts import facts_of, release_facts
 from clothes_toolkit.release.manifest import Manifest, make_manifest
 from clothes_toolkit.release.package import README, Package
-from clothes_toolkit.release.places import Place
+from clothes_toolkit.release.places import Place, State
 from clothes_toolkit.release.version import Version
 from clothes_toolkit.report import Report
 from clothes_toolkit.validate import validate
@@ -74,12 +74,16 @@ def card_of(
 
 
 def assemble(
-    found: Examined, place: Place, version: Version, baselines: Path | None = None
+    found: Examined,
+    place: Place,
+    state: State,
+    version: Version,
+    baselines: Path | None = None,
 ) -> Package:
-    """Return the package of a dataset for a place.
+    """Return the package of a dataset for a place in a state.
 
     Raises `RefusedError` where the dataset is not fit for release or a baseline is of another one,
-    `ToolkitError` where the place, the card or a baseline cannot be read.
+    `ToolkitError` where the card or a baseline cannot be read.
     """
     admit(found.dataset, found.report, found.manifest)
     measured = read_baselines(baselines, found.manifest) if baselines else ()
@@ -88,7 +92,7 @@ def assemble(
         name_for(found.dataset, place),
         source=place.source,
         baselines=measured,
-        otherwise=place.state().card,
+        otherwise=state.card,
     )
     return Package(found.dataset.root, version, found.manifest, card, measured)
 

@@ -92,7 +92,7 @@ def content(facts: CardFacts) -> str:
 
 * **Layout:** `trainA/`, `testA/` hold sketches, `trainB/`, `testB/` photos.
 * **Names:** {_NAMES[facts.scheme]}. A photo has one or more sketches.
-* **Designers:** {len(designers)}: {drawn}."""
+* **Designers:** {len(designers)} ({drawn})."""
 
 
 def split(facts: CardFacts) -> str:

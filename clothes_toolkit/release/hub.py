@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from clothes_toolkit.release.hub_errors import ChangedError, import_hub, patient
 from clothes_toolkit.release.manifest import MANIFEST_FILE, Manifest, read_manifest
 from clothes_toolkit.release.package import OURS, README, Package
 from clothes_toolkit.release.places import State, Step
+from clothes_toolkit.release.shards import Shard
 from clothes_toolkit.release.verify import verify
 from clothes_toolkit.release.version import Version
 
@@ -92,7 +93,14 @@ class HubPlace:
             except import_hub().errors.RevisionNotFoundError as error:
                 raise ToolkitError(f"{self.repo}: has no release {version}") from error
 
-    def publish(self, package: Package, state: State, on_step: Step, on_progress: Progress) -> None:
+    def publish(
+        self,
+        package: Package,
+        state: State,
+        kept: frozenset[str],
+        on_step: Step,
+        on_progress: Progress,
+    ) -> None:
         """Build the release on a branch, load it back, commit it to `main`, tag it."""
         with _work_folder(self.repo, package) as work, told_plainly(self.repo):
             if state.head is None:
@@ -105,7 +113,8 @@ class HubPlace:
                 self._verify(package, head, work, on_progress)
             else:
                 on_step("uploading")
-                built = self._build(package, head, work, on_progress)
+                shards = self._shards_to_write(package, state, kept)
+                built = self._build(package, head, shards, work, on_progress)
                 on_step("loading it back")
                 self._verify_or_drop(package, built, work, on_progress)
                 on_step("making it known")
@@ -142,8 +151,12 @@ class HubPlace:
     def _refuse_other_kinds(self) -> None:
         """Refuse a name that a model or a space has, which is more likely a slip than a wish."""
         for kind in ("model", "space"):
-            with suppress(import_hub().errors.RepositoryNotFoundError):
+            try:
                 patiently(partial(self._api.repo_info, self.repo, repo_type=kind))
+            except import_hub().errors.HfHubHTTPError as error:
+                if error.response.status_code not in (401, 404):
+                    raise
+            else:
                 raise RefusedError(f"{self.repo}: is a {kind}; name a dataset, or a new one")
 
     def _refuse_foreign(self, files: Iterable[str]) -> None:
@@ -204,13 +217,28 @@ class HubPlace:
             package, self._tree(revision)
         )
 
-    def _build(self, package: Package, main: str, work: Path, on_progress: Progress) -> str:
+    def _shards_to_write(self, package: Package, state: State, kept: frozenset[str]) -> list[Shard]:
+        """Return the shards that main does not have as the newest release left them."""
+        if not kept:
+            return list(package.stored.shards)
+        released, main = self._tree(state.versions[-1].tag), self._tree(MAIN)
+        there = {path for path in kept if released.get(path) == main.get(path)}
+        return [shard for shard in package.stored.shards if shard.path not in there]
+
+    def _build(
+        self,
+        package: Package,
+        main: str,
+        shards: Sequence[Shard],
+        work: Path,
+        on_progress: Progress,
+    ) -> str:
         """Bring the branch to the package's content and return its commit."""
         head = self._claim_branch(package, main)
         tree = self._tree(BRANCH)
         if package.sizes.keys() <= tree.keys() and _same_documents(package, tree):
             return head
-        operations = list(self._upload(package, work, on_progress))
+        operations = list(self._upload(package, shards, work, on_progress))
         operations += self._deletions(package, tree)
         return self._commit(package, BRANCH, operations, head)
 
@@ -257,15 +285,17 @@ class HubPlace:
             f"if that run is gone, add --take-over, which drops the branch '{BRANCH}'"
         )
 
-    def _upload(self, package: Package, work: Path, on_progress: Progress) -> Iterator[Any]:
+    def _upload(
+        self, package: Package, shards: Sequence[Shard], work: Path, on_progress: Progress
+    ) -> Iterator[Any]:
         """Upload shard by shard, so that no more than one takes room, and give the operations."""
         add = import_hub().CommitOperationAdd
-        total, done = sum(package.sizes.values()), 0
+        total, done = sum(shard.size for shard in shards), 0
         for path, data in package.documents.items():
             yield add(path, data)
         for path, record in package.stored.loose.items():
             yield self._sent(add(path, package.read(record)))
-        for shard in package.stored.shards:
+        for shard in shards:
             file = work / "shard.parquet"
             package.write(shard, file)
             yield self._sent(add(shard.path, file))
@@ -304,11 +334,8 @@ class HubPlace:
 
     def _verify(self, package: Package, commit: str, work: Path, on_progress: Progress) -> None:
         environment = {"HF_ENDPOINT": self.endpoint} if self.endpoint else {}
-        caches = work / "caches"
-        shutil.rmtree(caches, ignore_errors=True)
-        caches.mkdir()
         self._check_loose(package, commit)
-        verify(package, self.repo, commit, caches, environment, on_progress)
+        verify(package, self.repo, commit, work, environment, on_progress)
 
     def _verify_or_drop(
         self, package: Package, commit: str, work: Path, on_progress: Progress

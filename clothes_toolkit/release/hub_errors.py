@@ -24,7 +24,7 @@ class ChangedError(RefusedError):
 def import_hub() -> Any:
     """Return `huggingface_hub`; raises `MissingExtraError` where it is not installed."""
     try:
-        import huggingface_hub
+        import huggingface_hub.errors
     except ImportError as error:
         raise MissingExtraError("the Hub", "hub") from error
     return huggingface_hub
@@ -70,6 +70,11 @@ def told_plainly(repo: str) -> Iterator[None]:
         raise ToolkitError(f"{repo}: HF_HUB_OFFLINE is set; unset it to reach the Hub") from error
     except errors.HfHubHTTPError as error:
         raise _of_status(repo, error) from error
+    except RuntimeError as error:
+        # So the client says that an upload failed, and the answer is its cause.
+        if not isinstance(error.__cause__, errors.HfHubHTTPError):
+            raise
+        raise _of_status(repo, error.__cause__) from error
     except httpx2.HTTPError as error:
         kind = type(error).__name__
         raise ToolkitError(f"{repo}: the Hub cannot be reached ({kind}); {GOES_ON}") from error

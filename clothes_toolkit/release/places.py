@@ -62,10 +62,22 @@ class Place(Protocol):
     def fetch(self, version: Version, path: str, *, again: bool = False) -> Path:
         """Return a file of a release; `again` distrusts what was fetched before."""
 
-    def publish(self, package: Package, state: State, on_step: Step, on_progress: Progress) -> None:
+    def publish(
+        self,
+        package: Package,
+        state: State,
+        kept: frozenset[str],
+        on_step: Step,
+        on_progress: Progress,
+    ) -> None:
         """Store a release, load it back, and only then make it known.
 
-        Raises `RefusedError` where the place is no longer in `state`.
+        Args:
+            package: the release.
+            state: what it was planned for; raises `RefusedError` where that is no longer so.
+            kept: files that the newest release there has, too.
+            on_step: hears what is done.
+            on_progress: hears how far that is.
         """
 
     def settle(self, package: Package) -> None:
@@ -115,7 +127,14 @@ class FolderPlace:
         """Return a file of a release, which lies there."""
         return self._at(version) / path
 
-    def publish(self, package: Package, state: State, on_step: Step, on_progress: Progress) -> None:
+    def publish(
+        self,
+        package: Package,
+        state: State,
+        kept: frozenset[str],  # noqa: ARG002 - every release is whole in itself
+        on_step: Step,
+        on_progress: Progress,
+    ) -> None:
         """Write the release beside, load it back, rename it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / LOCK_FILE):

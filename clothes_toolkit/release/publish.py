@@ -56,13 +56,12 @@ class ReleasePlan:
     is_done: bool = False
 
 
-def plan_release(package: Package, place: Place) -> ReleasePlan:
-    """Return what publishing would do.
+def plan_release(package: Package, place: Place, state: State) -> ReleasePlan:
+    """Return what publishing at a place in a state would do.
 
     Raises `RefusedError` where the version is there with other content, goes back, or is too near
     to the one before for what has changed.
     """
-    state = place.state()
     version = package.version
     if version in state.versions:
         return _again(package, place, state)
@@ -95,7 +94,8 @@ def publish(
     if plan.is_done:
         place.settle(plan.package)
     else:
-        place.publish(plan.package, plan.state, on_step, on_progress)
+        kept = frozenset(file.path for file in plan.files if file.becomes is Becomes.SAME)
+        place.publish(plan.package, plan.state, kept, on_step, on_progress)
 
 
 _NOTHING = Manifest("split", "open", {}, ())

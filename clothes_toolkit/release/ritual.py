@@ -96,8 +96,9 @@ class Ritual:
         return f"{len(found)} measured on this content, best Acc@1 {best.result.accuracy(1):.2f}"
 
     def _plan(self) -> str:
-        package = assemble(self.found, self.place, self.version, self.baselines)
-        self.plan = plan_release(package, self.place)
+        state = self.place.state()
+        package = assemble(self.found, self.place, state, self.version, self.baselines)
+        self.plan = plan_release(package, self.place, state)
         if self.plan.previous is None:
             return "the first release"
         return f"a {self.plan.changes.step.word} step from {self.plan.previous}"
