@@ -187,7 +187,10 @@ def take_out(
                     yield row.of, values[image]["bytes"]
                 if row.strokes is not None and row.strokes.path in wanted:
                     yield row.strokes, values["strokes"].encode()
-    except (pa.ArrowException, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (pa.ArrowException, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ToolkitError(f"{file}: cannot be read ({error.strerror})") from error
+        # Arrow says of damaged data, too, that it is an OSError, one without a number.
         raise RefusedError(f"{shard.path}: is not what was published ({error})") from error
 
 

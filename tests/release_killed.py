@@ -1,0 +1,232 @@
+"""`publish` and `download` killed at random instants: nothing unverified is known, all completes.
+
+Run as a program it kills so many of each command and prints what happened as JSON. Commands are
+processes forked from this one, so that they spend their time on the release and not on imports; the
+loader that they start, and the Hub that they talk to, are processes of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from tests.conftest import draw_picture
+from tests.hub import Hub, running_hub
+from tests.trees import Tree, tree
+
+IMPORTED_LATE = (
+    "datasets",
+    "huggingface_hub.hf_api",
+    "pyarrow.parquet",
+    "yaml",
+    "clothes_toolkit.likeness.lookalikes",
+    *(f"clothes_toolkit.cli.{name}" for name in ("publish", "download")),
+)
+REPO = "org/Clothes"
+GONE = -signal.SIGKILL
+
+
+def make_dataset(root: Path) -> None:
+    """Write a small dataset with strokes."""
+    for split, numbers in (("train", range(1, 7)), ("test", range(7, 10))):
+        for side in "AB":
+            (root / f"{split}{side}").mkdir(parents=True)
+        for number in numbers:
+            draw_picture(root / f"{split}B/{number:05}.png", number, photo=True)
+            for designer in (1, 2):
+                path = root / f"{split}A/{number:05}_0{designer}.png"
+                draw_picture(path, 100 * designer + number, photo=False)
+    (root / "strokes").mkdir()
+    (root / "strokes" / "00001_01.json").write_text("{}")
+    (root / "clothes.toml").write_text("")
+
+
+def start(words: tuple[str, ...]) -> int:
+    """Start a command and return its process."""
+    process = os.fork()
+    if process:
+        return process
+    try:
+        from clothes_toolkit.cli import main
+
+        said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        sys.argv = ["clothes-toolkit", *words, "--debug"]
+        main()
+    except SystemExit as stopped:
+        os._exit(stopped.code if isinstance(stopped.code, int) else 70)
+    finally:
+        os._exit(71)
+
+
+def finish(process: int) -> int:
+    """Wait for a process and return its exit status, or minus the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def seconds_of(words: tuple[str, ...]) -> float:
+    """Return how long a command takes that nobody kills."""
+    begin = time.perf_counter()
+    _hold(finish(start(words)) == 0, f"{words[0]} fails: {Path('said.txt').read_text()[-3000:]}")
+    return time.perf_counter() - begin
+
+
+def killed_after(words: tuple[str, ...], delay: float) -> bool:
+    """Start a command, kill it after some seconds; return whether it was still running."""
+    process = start(words)
+    time.sleep(delay)
+    os.kill(process, signal.SIGKILL)
+    status = finish(process)
+    said = Path("said.txt").read_text()[-3000:]
+    _hold(status in (0, GONE), f"{words[0]} ended with {status}: {said}")
+    return status == GONE
+
+
+def complete(words: tuple[str, ...]) -> None:
+    """Run a command to its end."""
+    status = finish(start(words))
+    _hold(status == 0, f"repeated, it ends with {status}: {Path('said.txt').read_text()[-3000:]}")
+
+
+@dataclass
+class OnTheHub:
+    """`publish` to the Hub: version after version, each killed, perhaps twice, and completed."""
+
+    hub: Hub
+    whole: Mapping[str, bytes]
+    number: int = 0
+
+    def words(self) -> tuple[str, ...]:
+        version = f"1.0.{self.number}"
+        return ("publish", "Set", "--repo-id", REPO, "--version", version, "--yes", "--jobs", "1")
+
+    def check(self, before: Mapping[str, str]) -> str:
+        """Make sure that what is known is whole; return how far the killed command came."""
+        refs = self.hub.refs(REPO)
+        tag = refs.get(f"tags/v1.0.{self.number}")
+        for name in ("heads/main", f"tags/v1.0.{self.number}"):
+            if name in refs and refs[name] != before["heads/main"]:
+                found = self.hub.files(REPO, refs[name])
+                _hold(self._is_whole(found), f"{name} is not what was to be released")
+        _hold(all(refs.get(n) == c for n, c in before.items() if n[:4] == "tags"), "a tag moved")
+        if tag is not None:
+            return "tagged"
+        return "on main" if refs["heads/main"] != before["heads/main"] else "before main"
+
+    def _is_whole(self, files: Mapping[str, bytes]) -> bool:
+        rows = {p: d for p, d in files.items() if p.endswith((".parquet", ".toml"))}
+        told = json.loads(files["manifest.json"])
+        return rows == self.whole and told["version"] == f"1.0.{self.number}"
+
+    def kill(self, random: Random, takes: float) -> str:
+        self.number += 1
+        before = self.hub.refs(REPO)
+        while not killed_after(self.words(), random.uniform(0, takes)):
+            self.check(before)
+            self.number += 1
+            before = self.hub.refs(REPO)
+        found = self.check(before)
+        while random.random() < 0.3:
+            killed_after(self.words(), random.uniform(0, takes))
+            found = self.check(before)
+        complete(self.words())
+        _hold(self.check(before) == "tagged", "completed, it is not tagged")
+        _hold(not any("publishing" in name for name in self.hub.refs(REPO)), "a branch is left")
+        return found
+
+
+def kill_on_the_hub(kills: int, random: Random, hub: Hub) -> dict[str, int]:
+    """Kill `publish` to the Hub."""
+    publisher = OnTheHub(hub, {})
+    takes = max(seconds_of(publisher.words()), 0.1)
+    files = hub.files(REPO, "main")
+    publisher.whole = {p: d for p, d in files.items() if p.endswith((".parquet", ".toml"))}
+    _hold(len(publisher.whole) == 5, f"unexpected files: {sorted(files)}")
+    return dict(Counter(publisher.kill(random, takes) for _ in range(kills)))
+
+
+def kill_in_a_folder(kills: int, random: Random) -> dict[str, int]:
+    """Kill `publish` to a folder of releases."""
+    words = ("publish", "Set", "--to", "Releases", "--version", "1.0.0", "--yes", "--jobs", "1")
+    takes = seconds_of(words)
+    whole = tree(Path("Releases"))
+    outcomes: Counter[str] = Counter()
+    while outcomes.total() < kills:
+        shutil.rmtree("Releases")
+        if not killed_after(words, random.uniform(0, takes)):
+            continue
+        released = Path("Releases/v1.0.0")
+        outcomes["after" if released.exists() else "before"] += 1
+        if released.exists():
+            _hold(tree(released) == _below(whole, "v1.0.0/"), "what is released is not whole")
+        complete(words)
+        left = {path.name for path in Path("Releases").iterdir()}
+        _hold(tree(Path("Releases")) == whole, f"completed, it is something else: {left}")
+    return dict(outcomes)
+
+
+def kill_downloads(kills: int, random: Random, source: str, version: str) -> dict[str, int]:
+    """Kill `download`, which must bring the same folder every time."""
+    words = ("download", source, "--version", version, "--out", "Back")
+    takes = seconds_of(words)
+    whole = tree(Path("Set"))
+    outcomes: Counter[str] = Counter()
+    while outcomes.total() < kills:
+        for leftover in ("Back", "Back.partial", "home"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        if not killed_after(words, random.uniform(0, takes)):
+            continue
+        done = Path("Back").exists()
+        outcomes["after" if done else "before"] += 1
+        if not done:
+            complete(words)
+        _hold(tree(Path("Back")) == whole, "what came back is something else")
+        _hold(not Path("Back.partial").exists(), "something is left")
+    return dict(outcomes)
+
+
+def _below(files: Tree, folder: str) -> Tree:
+    return {p.removeprefix(folder): data for p, data in files.items() if p.startswith(folder)}
+
+
+def _hold(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise AssertionError(otherwise)
+
+
+def main() -> None:
+    """Kill, and print the outcomes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=110, help="of each command")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work, running_hub(Path(work) / "hub") as hub:
+        os.environ.update(hub.env(Path(work) / "home") | {"XDG_CACHE_HOME": f"{work}/cache"})
+        for module in IMPORTED_LATE:
+            importlib.import_module(module)
+        os.chdir(work)
+        make_dataset(Path("Set"))
+        random = Random(asked.seed)
+        found = {
+            "publish to the Hub": kill_on_the_hub(asked.kills, random, hub),
+            "publish to a folder": kill_in_a_folder(asked.kills, random),
+            "download from the Hub": kill_downloads(asked.kills, random, REPO, "1.0.0"),
+        }
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,480 @@
+"""Publishing to the Hub, every process a real client: what goes right, and all that goes wrong."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from huggingface_hub import HfApi, constants
+from huggingface_hub.utils._http import close_session
+
+from clothes_toolkit.dataset import Dataset
+from clothes_toolkit.errors import RefusedError, ToolkitError
+from clothes_toolkit.release.assemble import assemble, examine
+from clothes_toolkit.release.hub import BRANCH, HubPlace
+from clothes_toolkit.release.publish import plan_release, publish
+from clothes_toolkit.release.version import Version
+from tests.conftest import draw_picture
+from tests.hub import READER, STRANGER, WRITER, Hub, running_hub
+from tests.releases import add_strokes, call, loaded, write_result
+from tests.trees import tree
+
+# `huggingface_hub` uploads in a way that its HTTP client would rather not see.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+NUMBERS = count(1)
+Done = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    with running_hub(tmp_path_factory.mktemp("hub")) as found:
+        yield found
+    close_session()
+
+
+@pytest.fixture
+def hub(served: Hub) -> Iterator[Hub]:
+    yield served
+    served.heal()
+
+
+@pytest.fixture
+def repo() -> str:
+    return f"org/Clothes-{next(NUMBERS):03}"
+
+
+@pytest.fixture
+def full(sound: Path) -> Path:
+    add_strokes(sound)
+    (sound / "clothes.toml").write_text("[expect]\nphotos = 5\n")
+    return sound
+
+
+@pytest.fixture
+def env(hub: Hub, tmp_path: Path) -> dict[str, str]:
+    return hub.env(tmp_path / "home") | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+@pytest.fixture
+def send(full: Path, repo: str, env: dict[str, str]) -> Callable[..., Done]:
+    """Publish the dataset to the repository: version, more options, more environment."""
+
+    def publish_it(version: str, *options: object, **more: str) -> Done:
+        words = ("publish", full, "--repo-id", repo, "--version", version, "--yes", *options)
+        return call(*words, env=env | more)
+
+    return publish_it
+
+
+def told(done: Done, status: int) -> str:
+    """Return the one line that a command ended with."""
+    assert done.returncode == status, done.stderr
+    *steps, line = done.stderr.splitlines()
+    assert all(step.endswith(" …") for step in steps), done.stderr
+    assert line.startswith("error: ")
+    assert WRITER not in done.stdout + done.stderr
+    return line
+
+
+def assert_released(hub: Hub, repo: str, *versions: str) -> None:
+    """Make sure that the tags are these, main is the last, and nothing else is left."""
+    refs = hub.refs(repo)
+    assert set(refs) == {"heads/main", *(f"tags/v{version}" for version in versions)}
+    assert refs["heads/main"] == refs[f"tags/v{versions[-1]}"]
+
+
+def test_from_the_folder_to_the_hub_and_back(
+    hub: Hub, repo: str, full: Path, env: dict[str, str], send: Callable[..., Done], tmp_path: Path
+) -> None:
+    write_result(tmp_path / "runs" / "arnet", full)
+    done = send("1.0.0", "--baselines", tmp_path / "runs")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"released {repo} v1.0.0"
+    assert_released(hub, repo, "1.0.0")
+    files = hub.files(repo, "v1.0.0")
+    assert set(files) == {
+        ".gitattributes", "README.md", "manifest.json", "eval.yaml", "clothes.toml",
+        "baselines/arnet.json",
+        "pairs/train-00000-of-00001.parquet", "pairs/test-00000-of-00001.parquet",
+        "gallery/train-00000-of-00001.parquet", "gallery/test-00000-of-00001.parquet",
+    }  # fmt: skip
+    # The lines of the card, in a process that knows nothing of the toolkit.
+    card = files["README.md"].decode()
+    assert f'load_dataset("{repo}", revision="v1.0.0")' in card
+    pairs = loaded(repo, "pairs", "v1.0.0", env)
+    assert {split: len(rows) for split, rows in pairs.items()} == {"train": 6, "test": 4}
+    train, test = ({row["photo_id"] for row in pairs[split]} for split in ("train", "test"))
+    assert (train, test) == ({"00001", "00002", "00003"}, {"00004", "00005"})
+    out = tmp_path / "Back"
+    assert call("download", repo, "--version", "1.0.0", "--out", out, env=env).returncode == 0
+    assert tree(out) == tree(full)
+    # What was fetched once is there without a network, too.
+    offline = env | {"HF_HUB_OFFLINE": "1"}
+    again = call("download", repo, "--version", "1.0.0", "--out", tmp_path / "A", env=offline)
+    assert again.returncode == 0, again.stderr
+    assert tree(tmp_path / "A") == tree(full)
+
+
+def test_versions_follow_each_other(
+    hub: Hub, repo: str, full: Path, env: dict[str, str], send: Callable[..., Done]
+) -> None:
+    (full / "strokes" / "of-nothing.json").write_text("{}")
+    assert send("1.0.0").returncode == 0
+    before = hub.commits(repo, "main")
+    done = send("1.0.0")
+    assert done.returncode == 0
+    assert "nothing to do" in done.stdout
+    assert hub.commits(repo, "main") == before
+    hub.commit(repo, {"figure.png": b"of the owners", "baselines/old.json": b"{}"})
+    (full / "strokes" / "of-nothing.json").unlink()
+    draw_picture(full / "trainA" / "00001_03.png", 78, photo=False)
+    assert "goes back behind 1.0.0" in told(send("0.9.0"), 1)
+    assert "asks for a minor one" in told(send("1.0.1"), 1)
+    done = send("1.1.0", "--dry-run")
+    assert "deleted        loose/strokes/of-nothing.json" in done.stdout
+    assert "deleted        baselines/old.json" in done.stdout
+    assert "left alone     figure.png" in done.stdout
+    assert "stays          pairs/test-00000-of-00001.parquet" in done.stdout
+    uploads = len([path for _, path, _ in hub.log() if path.startswith("/lfs/")])
+    assert send("1.1.0").returncode == 0
+    # Three of four shards are as they were, and are not sent again.
+    assert len([path for _, path, _ in hub.log() if path.startswith("/lfs/")]) == uploads + 1
+    assert_released(hub, repo, "1.0.0", "1.1.0")
+    files = hub.files(repo, "v1.1.0")
+    assert files["figure.png"] == b"of the owners"
+    assert not {"baselines/old.json", "loose/strokes/of-nothing.json"} & set(files)
+    assert len(loaded(repo, "pairs", "v1.0.0", env)["train"]) == 6
+    assert len(loaded(repo, "pairs", "v1.1.0", env)["train"]) == 7
+    assert call("diff", f"{repo}@1.1.0", full, env=env).returncode == 0
+    page = call("diff", f"{repo}@1.0.0", f"{repo}@1.1.0", "--format", "html", env=env).stdout
+    assert page.count("<img") == 1
+
+
+def test_a_dry_run_only_asks(hub: Hub, repo: str, send: Callable[..., Done]) -> None:
+    before = len(hub.log())
+    done = send("1.0.0", "--dry-run")
+    assert done.returncode == 0
+    assert "tag v1.0.0" in done.stdout
+    assert {method for method, _, _ in hub.log()[before:]} <= {"GET", "HEAD"}
+
+
+PASSING = [
+    ("POST", r"/commit/publishing$", {"status": 500}),
+    ("POST", r"/commit/main$", {"status": 429, "retry_after": 1}),
+    ("POST", r"/tag/", {"status": 503}),
+    ("POST", r"/api/repos/create$", {"status": 502}),
+    ("POST", r"/commit/publishing$", {"lost": True}),
+    ("POST", r"/commit/publishing$", {"lost": True, "skip": 1}),
+    ("POST", r"/commit/main$", {"lost": True}),
+    ("POST", r"/tag/", {"lost": True}),
+    ("POST", r"/branch/", {"lost": True}),
+    ("PUT", r"/lfs/", {"cut": 1000}),
+    ("GET", r"/revision/", {"status": 500}),
+    ("GET", r"/cdn/", {"cut": 1000}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "fault"), PASSING)
+def test_what_passes_is_waited_for(
+    hub: Hub,
+    repo: str,
+    send: Callable[..., Done],
+    method: str,
+    path: str,
+    fault: dict[str, int],
+) -> None:
+    hub.fail(method, path, **fault)  # type: ignore[arg-type]
+    done = send("1.0.0")
+    assert done.returncode == 0, done.stderr
+    assert_released(hub, repo, "1.0.0")
+
+
+LASTING = [
+    ("POST", r"/commit/publishing$", {"status": 401}, 2, "does not know this token"),
+    ("POST", r"/api/repos/create$", {"status": 403}, 2, "may not write there"),
+    ("PUT", r"/lfs/", {"status": 413}, 2, "no file of this size"),
+    ("POST", r"/commit/main$", {"status": 412, "times": 9}, 1, "somebody else changed main"),
+    ("POST", r"/commit/publishing$", {"status": 409, "times": 9}, 1, "somebody else is publishing"),
+    ("POST", r"/tag/", {"status": 403}, 2, "may not write there"),
+    ("GET", r"/cdn/.*pairs/test", {"corrupt": True, "times": 9}, None, "nothing was released"),
+    ("GET", r"/datasets/.*README", {"status": 404, "times": 99}, 2, ""),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "fault", "status", "words"), LASTING)
+def test_what_lasts_is_told_and_the_same_command_goes_on(
+    hub: Hub,
+    repo: str,
+    full: Path,
+    send: Callable[..., Done],
+    method: str,
+    path: str,
+    fault: dict[str, int],
+    status: int | None,
+    words: str,
+) -> None:
+    before = tree(full)
+    hub.fail(method, path, **fault)  # type: ignore[arg-type]
+    done = send("1.0.0")
+    assert words in told(done, done.returncode if status is None else status)
+    assert done.returncode in (1, 2)
+    assert tree(full) == before
+    if done.returncode and "create" not in path:
+        refs = hub.refs(repo)
+        assert not any(name.startswith("tags/") for name in refs)
+        if "/tag/" not in path:
+            assert set(hub.files(repo, "main")) == {".gitattributes"}
+    hub.heal()
+    done = send("1.0.0")
+    assert done.returncode == 0, done.stderr
+    assert_released(hub, repo, "1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (READER, "may not write there"),
+        (STRANGER, "may not write there"),
+        ("hf_nobody", "does not know this token"),
+    ],
+)
+def test_a_token_that_may_not(send: Callable[..., Done], token: str, words: str) -> None:
+    done = send("1.0.0", HF_TOKEN=token)
+    assert words in told(done, 2)
+    assert token not in done.stderr
+
+
+def test_without_a_token_and_with_a_wrong_name(
+    hub: Hub, full: Path, tmp_path: Path, repo: str, send: Callable[..., Done]
+) -> None:
+    nobody = hub.env(tmp_path / "home", None)
+    words = ("publish", full, "--version", "1.0.0", "--yes", "--repo-id")
+    assert "does not know this token" in told(call(*words, repo, env=nobody), 2)
+    for name in ("a/b/c", "org/", "--org--/x..y"):
+        assert "no name of a repository" in told(call(*words, name, env=nobody), 2)
+    unreachable = nobody | {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    assert "cannot be reached" in told(
+        call("download", repo, "--version", "1.0.0", "--out", tmp_path / "x", env=unreachable), 2
+    )
+    assert "is no dataset on the Hub" in told(
+        call("download", repo, "--version", "1.0.0", "--out", tmp_path / "x",
+             env=hub.env(tmp_path / "home")), 2
+    )  # fmt: skip
+    assert send("1.0.0").returncode == 0
+    assert "has no release 2.0.0" in told(
+        call("download", repo, "--version", "2.0.0", "--out", tmp_path / "x",
+             env=hub.env(tmp_path / "home")), 2
+    )  # fmt: skip
+
+
+def test_a_repository_of_another_kind_or_with_other_data(
+    hub: Hub, repo: str, send: Callable[..., Done]
+) -> None:
+    api = HfApi(endpoint=hub.url, token=WRITER)
+    api.create_repo(repo, repo_type="model")
+    assert "is a model; name a dataset" in told(send("1.0.0"), 1)
+    api.create_repo(repo, repo_type="dataset")
+    hub.commit(repo, {"data.csv": b"a,b\n"})
+    assert "was not published by clothes-toolkit" in told(send("1.0.0"), 1)
+    hub.commit(repo, {"data.csv": None, "README.md": b"---\nlicense: mit\n---\n"})
+    assert "is public already" in told(send("1.0.0", "--private"), 1)
+    done = send("1.0.0")
+    assert done.returncode == 0, done.stderr
+    # What the owners had said on the Hub stays.
+    assert b"license: mit" in hub.files(repo, "main")["README.md"]
+
+
+def test_a_new_repository_is_private_if_asked(
+    hub: Hub, repo: str, send: Callable[..., Done]
+) -> None:
+    assert send("1.0.0", "--private").returncode == 0
+    api = HfApi(endpoint=hub.url, token=WRITER)
+    assert api.repo_info(repo, repo_type="dataset").private
+
+
+def test_a_card_that_was_broken_on_the_hub(
+    hub: Hub, repo: str, full: Path, send: Callable[..., Done]
+) -> None:
+    assert send("1.0.0").returncode == 0
+    card = hub.files(repo, "main")["README.md"]
+    hub.commit(repo, {"README.md": card.replace(b"license: unknown", b"license: [mit")})
+    line = told(send("1.0.1"), 2)
+    assert f"{repo}: README.md: line " in line
+    assert "is no YAML" in line
+    hub.commit(repo, {"README.md": card.replace(b"license: unknown", b"license: mit")})
+    assert send("1.0.1").returncode == 0
+    assert b"license: mit" in hub.files(repo, "v1.0.1")["README.md"]
+
+
+def test_a_download_that_was_corrupted_on_the_way(
+    hub: Hub, repo: str, full: Path, env: dict[str, str], send: Callable[..., Done], tmp_path: Path
+) -> None:
+    assert send("1.0.0").returncode == 0
+    shutil.rmtree(tmp_path / "home")
+    words = ("download", repo, "--version", "1.0.0", "--out")
+    hub.fail("GET", r"/cdn/.*gallery/test", corrupt=True)
+    assert call(*words, tmp_path / "Once", env=env).returncode == 0
+    assert tree(tmp_path / "Once") == tree(full)
+    shutil.rmtree(tmp_path / "home")
+    hub.fail("GET", r"/cdn/.*gallery/test", corrupt=True, times=9)
+    line = told(call(*words, tmp_path / "Twice", env=env), 1)
+    assert "does not fit its checksum" in line or "is not what was published" in line
+    assert not (tmp_path / "Twice").exists()
+    hub.heal()
+    shutil.rmtree(tmp_path / "home")
+    assert call(*words, tmp_path / "Twice", env=env).returncode == 0
+    assert tree(tmp_path / "Twice") == tree(full)
+
+
+class Publisher:
+    """Publishes in this process, and does something else when it comes to a step."""
+
+    def __init__(self, hub: Hub, repo: str, root: Path, version: str) -> None:
+        self.place = HubPlace(repo, hub.url)
+        state = self.place.state()
+        wanted = Version.parse(version)
+        found = examine(Dataset.open(root), wanted)
+        self.plan = plan_release(assemble(found, self.place, state, wanted), self.place, state)
+
+    def at(self, step: str, does: Callable[[], object]) -> None:
+        """Publish, and call `does` before a step."""
+
+        def on_step(now: str) -> None:
+            if now == step:
+                does()
+
+        publish(self.plan, self.place, on_step)
+
+
+@pytest.fixture
+def here(hub: Hub, env: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let the client of this process be one of the Hub's."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "home" / "hub"))
+    for name in ("HF_TOKEN", "XDG_CACHE_HOME", "HF_HUB_DISABLE_XET"):
+        monkeypatch.setenv(name, env[name])
+
+
+@pytest.mark.usefixtures("here")
+def test_a_remote_that_somebody_changed_meanwhile(
+    hub: Hub, repo: str, full: Path, send: Callable[..., Done]
+) -> None:
+    assert send("1.0.0").returncode == 0
+    draw_picture(full / "trainA" / "00001_03.png", 78, photo=False)
+    publisher = Publisher(hub, repo, full, "1.1.0")
+    with pytest.raises(RefusedError, match="somebody else changed main meanwhile"):
+        publisher.at("loading it back", lambda: hub.commit(repo, {"notes.md": b"x"}))
+    refs = hub.refs(repo)
+    assert "tags/v1.1.0" not in refs
+    assert hub.commits(repo, "main")[1] == refs["tags/v1.0.0"]
+    with pytest.raises(RefusedError, match="main has changed since this was planned"):
+        publisher.at("uploading", lambda: None)
+    assert send("1.1.0").returncode == 0
+    assert_released(hub, repo, "1.0.0", "1.1.0")
+    assert hub.files(repo, "v1.1.0")["notes.md"] == b"x"
+
+
+@pytest.mark.usefixtures("here")
+def test_the_second_of_two_publishers_is_told(
+    hub: Hub, repo: str, full: Path, env: dict[str, str], tmp_path: Path
+) -> None:
+    other = tmp_path / "Other"
+    shutil.copytree(full, other)
+    draw_picture(other / "trainA" / "00001_03.png", 78, photo=False)
+    elsewhere = env | {"XDG_CACHE_HOME": str(tmp_path / "elsewhere")}
+    seen: list[Done] = []
+
+    def second() -> None:
+        words = ("publish", other, "--repo-id", repo, "--version", "1.0.0", "--yes")
+        seen.append(call(*words, env=elsewhere))
+        # The same content from the same account of one machine: its lock tells.
+        words = ("publish", full, "--repo-id", repo, "--version", "1.0.0", "--yes")
+        seen.append(call(*words, env=env))
+
+    Publisher(hub, repo, full, "1.0.0").at("loading it back", second)
+    assert "somebody else is publishing there" in told(seen[0], 1)
+    assert "is writing" in told(seen[1], 2)
+    assert_released(hub, repo, "1.0.0")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_tag_that_somebody_made_meanwhile_is_not_moved(
+    hub: Hub, repo: str, full: Path, send: Callable[..., Done]
+) -> None:
+    assert send("1.0.0").returncode == 0
+    api = HfApi(endpoint=hub.url, token=WRITER)
+    draw_picture(full / "trainA" / "00001_03.png", 78, photo=False)
+    head = hub.refs(repo)["heads/main"]
+    with pytest.raises(RefusedError, match=r"v1\.1\.0 was made meanwhile, with other content"):
+        Publisher(hub, repo, full, "1.1.0").at(
+            "making it known",
+            lambda: api.create_tag(repo, tag="v1.1.0", revision=head, repo_type="dataset"),
+        )
+    assert hub.refs(repo)["tags/v1.1.0"] == head
+
+
+@pytest.mark.usefixtures("here")
+def test_what_a_run_that_is_gone_began_is_taken_over_when_asked(
+    hub: Hub, repo: str, full: Path, send: Callable[..., Done]
+) -> None:
+    class GoneError(Exception):
+        pass
+
+    def die() -> None:
+        raise GoneError
+
+    with pytest.raises(GoneError):
+        Publisher(hub, repo, full, "1.0.0").at("making it known", die)
+    assert f"heads/{BRANCH}" in hub.refs(repo)
+    assert set(hub.files(repo, "main")) == {".gitattributes"}
+    draw_picture(full / "trainA" / "00001_03.png", 78, photo=False)
+    assert "--take-over" in told(send("1.0.0"), 1)
+    assert send("1.0.0", "--take-over").returncode == 0
+    assert_released(hub, repo, "1.0.0")
+    assert "trainA/00001_03.png" in hub.files(repo, "v1.0.0")["manifest.json"].decode()
+
+
+@pytest.mark.usefixtures("here")
+def test_a_folder_that_changes_during_the_upload(
+    hub: Hub, repo: str, full: Path, send: Callable[..., Done]
+) -> None:
+    publisher = Publisher(hub, repo, full, "1.0.0")
+    with pytest.raises(RefusedError, match="has changed since it was checked"):
+        publisher.at("uploading", lambda: draw_picture(full / "testA/00004_01.png", 5, photo=False))
+    assert set(hub.files(repo, "main")) == {".gitattributes"}
+    done = send("1.0.0", "--take-over")
+    assert done.returncode == 0, done.stderr
+    assert_released(hub, repo, "1.0.0")
+
+
+def test_the_log_of_a_release_is_short(hub: Hub, repo: str, send: Callable[..., Done]) -> None:
+    """A release is a claim, its data and its making known: three commits, whatever its size."""
+    assert send("1.0.0").returncode == 0
+    commits = [path for method, path, _ in hub.log() if repo in path and "/commit/" in path]
+    assert [re.sub(r".*/commit/", "", path) for path in commits] == [BRANCH, BRANCH, "main"]
+
+
+def test_a_release_that_is_not_ours_is_not_downloaded(
+    hub: Hub, repo: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    api = HfApi(endpoint=hub.url, token=WRITER)
+    api.create_repo(repo, repo_type="dataset")
+    api.create_tag(repo, tag="v1.0.0", repo_type="dataset")
+    line = told(call("download", repo, "--version", "1.0.0", "--out", tmp_path / "x", env=env), 2)
+    assert "lacks a file of the release" in line
+    hub.commit(repo, {"manifest.json": b'{"files": [{"path": "../../evil"}]}'})
+    api.create_tag(repo, tag="v1.1.0", repo_type="dataset")
+    line = told(call("download", repo, "--version", "1.1.0", "--out", tmp_path / "x", env=env), 2)
+    assert "is no manifest.json" in line
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_library_refuses_in_the_same_words(hub: Hub, repo: str) -> None:
+    with pytest.raises(ToolkitError, match="is no dataset on the Hub"):
+        HubPlace(repo, hub.url).manifest(Version(1, 0, 0))
