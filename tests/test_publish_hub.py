@@ -10,13 +10,15 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import yaml
 from huggingface_hub import HfApi, constants
 from huggingface_hub.utils._http import close_session
 
 from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.release.assemble import assemble, examine
-from clothes_toolkit.release.hub import BRANCH, HubPlace
+from clothes_toolkit.release.hub import HubPlace
+from clothes_toolkit.release.hub_run import BRANCH
 from clothes_toolkit.release.publish import plan_release, publish
 from clothes_toolkit.release.version import Version
 from tests.conftest import draw_picture
@@ -448,7 +450,8 @@ def test_a_folder_that_changes_during_the_upload(
     with pytest.raises(RefusedError, match="has changed since it was checked"):
         publisher.at("uploading", lambda: draw_picture(full / "testA/00004_01.png", 5, photo=False))
     assert set(hub.files(repo, "main")) == {".gitattributes"}
-    done = send("1.0.0", "--take-over")
+    assert set(hub.refs(repo)) == {"heads/main"}
+    done = send("1.0.0")
     assert done.returncode == 0, done.stderr
     assert_released(hub, repo, "1.0.0")
 
@@ -473,6 +476,44 @@ def test_a_release_that_is_not_ours_is_not_downloaded(
     line = told(call("download", repo, "--version", "1.1.0", "--out", tmp_path / "x", env=env), 2)
     assert "is no manifest.json" in line
     assert not (tmp_path / "x").exists()
+
+
+def test_networks_are_pushed_with_their_results(
+    hub: Hub, repo: str, full: Path, env: dict[str, str], send: Callable[..., Done], tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    write_result(runs / "arnet", full)
+    options = ("--baselines", runs, "--models")
+    assert "hold no networks" in told(send("1.0.0", *options), 2)
+    (runs / "arnet" / "seed-0").mkdir()
+    for name, data in (("model.safetensors", b"weights"), ("config.json", b"{}")):
+        (runs / "arnet" / "seed-0" / name).write_bytes(data)
+    done = send("1.0.0", *options)
+    assert done.returncode == 0, done.stderr
+    api = HfApi(endpoint=hub.url, token=WRITER)
+    model = f"{repo}-arnet-seed-0"
+    head = api.repo_info(model).sha
+    files = set(api.list_repo_files(model))
+    result = f".eval_results/{repo[4:]}.yaml"
+    assert files == {".gitattributes", "config.json", "model.safetensors", result}
+    path = api.hf_hub_download(model, result, local_dir=tmp_path / "fetched")
+    assert yaml.safe_load(Path(path).read_text()) == [
+        {
+            "dataset": {
+                "id": repo,
+                "task_id": "acc_at_1",
+                "revision": hub.refs(repo)["tags/v1.0.0"],
+            },
+            "value": 40.0,
+            "notes": "protocol fixed, epoch 2 of 2, n 4, gallery 2",
+        }
+    ]
+    task = yaml.safe_load(hub.files(repo, "v1.0.0")["eval.yaml"])["tasks"]
+    assert task == [{"id": "acc_at_1", "config": "pairs", "split": "test"}]
+    assert send("1.0.0", *options).returncode == 0
+    assert api.repo_info(model).sha == head
+    words = ("publish", full, "--to", tmp_path / "r", "--version", "1.0.0", *options)
+    assert "--models goes with --repo-id" in call(*words, env=env).stderr
 
 
 def test_the_library_refuses_in_the_same_words(hub: Hub, repo: str) -> None:

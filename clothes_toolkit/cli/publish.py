@@ -7,7 +7,12 @@ from pathlib import Path
 import click
 
 from clothes_toolkit.cli.changing import may_change
-from clothes_toolkit.cli.common import dataset_argument, jobs_option, scheme_option
+from clothes_toolkit.cli.common import (
+    dataset_argument,
+    jobs_option,
+    print_noted,
+    scheme_option,
+)
 from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.cli.releasing import (
     carry_out,
@@ -15,8 +20,13 @@ from clothes_toolkit.cli.releasing import (
     place_for,
     place_options,
     print_release_plan,
+    say_step,
 )
 from clothes_toolkit.release.assemble import assemble
+from clothes_toolkit.release.hub import HubPlace
+from clothes_toolkit.release.models import TrainedModel, models_of, push_models
+from clothes_toolkit.release.package import Package
+from clothes_toolkit.release.places import Place
 from clothes_toolkit.release.publish import plan_release
 from clothes_toolkit.release.version import Version
 
@@ -24,6 +34,9 @@ from clothes_toolkit.release.version import Version
 @click.command("publish")
 @dataset_argument
 @place_options
+@click.option(
+    "--models", is_flag=True, help="Push the networks of the baselines, too: ORG/NAME-RUN-seed-N."
+)
 @click.option("--yes", is_flag=True, help="Publish without asking.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, send nothing, and stop.")
 @scheme_option
@@ -38,6 +51,7 @@ def command(
     endpoint: str | None,
     private: bool,
     take_over: bool,
+    models: bool,
     yes: bool,
     dry_run: bool,
     scheme: str,
@@ -64,9 +78,20 @@ def command(
     state = place.state()
     plan = plan_release(assemble(found, place, state, version, baselines), place, state)
     print_release_plan(plan, place)
+    pushed = _models(plan.package, place) if models else ()
+    for model in pushed:
+        print_noted(f"model          {model.repo}", str(model.folder))
     if dry_run:
         return 0
-    if not plan.is_done and not may_change(f"Publish {version.tag}?", yes):
+    if (pushed or not plan.is_done) and not may_change(f"Publish {version.tag}?", yes):
         return 1
     carry_out(plan, place)
+    if pushed and isinstance(place, HubPlace):
+        push_models(plan.package, place, say_step)
     return 0
+
+
+def _models(package: Package, place: Place) -> tuple[TrainedModel, ...]:
+    if not isinstance(place, HubPlace):
+        raise click.UsageError("--models goes with --repo-id: networks are pushed to the Hub")
+    return models_of(package, place)

@@ -116,7 +116,7 @@ def carry_out(plan: ReleasePlan, place: Place) -> None:
     """Publish, with a bar, and say what is there now."""
     version = plan.package.version
     with progress_bar("publishing") as on_progress:
-        publish(plan, place, _say, on_progress)
+        publish(plan, place, say_step, on_progress)
     if plan.is_done:
         click.echo(f"{printable(place.name)} has {version} with this content; nothing to do")
         return
@@ -124,7 +124,8 @@ def carry_out(plan: ReleasePlan, place: Place) -> None:
     click.echo(f" {printable(place.name)} {version.tag}")
 
 
-def _say(step: str) -> None:
+def say_step(step: str) -> None:
+    """Say what is being done."""
     click.echo(f"{step} …", err=True)
 
 

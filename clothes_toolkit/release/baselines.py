@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Sequence
@@ -26,11 +27,13 @@ class Baseline:
         name: of its run folder.
         result: the numbers and what they depend on.
         data: the bytes of its `result.json`.
+        folder: the run folder.
     """
 
     name: str
     result: BaselineResult
     data: bytes
+    folder: Path
 
     @property
     def path(self) -> str:
@@ -53,9 +56,9 @@ def read_baselines(folder: Path, manifest: Manifest) -> tuple[Baseline, ...]:
     return tuple(sorted(_named_apart(found), key=lambda baseline: baseline.name))
 
 
-def baseline_of(name: str, data: bytes) -> Baseline:
-    """Return the baseline that a `result.json` holds; raises `ToolkitError` where it is none."""
+def _read(file: Path) -> Baseline:
     try:
+        data = file.read_bytes()
         told = json.loads(data)
         if told["schema"] != SCHEMA:
             raise ValueError(f"its schema is {told['schema']!r}, not {SCHEMA!r}")
@@ -64,19 +67,12 @@ def baseline_of(name: str, data: bytes) -> Baseline:
             result.facts[needed]
         str(result.facts["dataset"]["sha256"])
         [result.accuracy(q) for q in Q_VALUES]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ToolkitError(f"{name}: is no result of a baseline ({error!r})") from error
-    return Baseline(Path(name).stem, result, data)
-
-
-def _read(file: Path) -> Baseline:
-    try:
-        data = file.read_bytes()
     except OSError as error:
         raise ToolkitError(f"{file}: cannot be read ({error.strerror})") from error
-    baseline = baseline_of(str(file), data)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ToolkitError(f"{file}: is no result of a baseline ({error!r})") from error
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.resolve().parent.name).strip("-.") or "run"
-    return Baseline(name, baseline.result, data)
+    return Baseline(name, result, data, file.parent)
 
 
 def _named_apart(found: Sequence[Baseline]) -> list[Baseline]:
@@ -86,7 +82,7 @@ def _named_apart(found: Sequence[Baseline]) -> list[Baseline]:
     for baseline in found:
         count = names[baseline.name] = names.get(baseline.name, 0) + 1
         name = baseline.name if count == 1 else f"{baseline.name}-{count}"
-        apart.append(Baseline(name, baseline.result, baseline.data))
+        apart.append(dataclasses.replace(baseline, name=name))
     return apart
 
 

@@ -21,6 +21,18 @@ class ChangedError(RefusedError):
     """Somebody else changed the repository meanwhile."""
 
 
+class NotThereError(ToolkitError):
+    """What was asked for is not on the Hub, or this token may not see it.
+
+    Attributes:
+        what: "repository", "revision" or "file".
+    """
+
+    def __init__(self, message: str, what: str) -> None:
+        super().__init__(message)
+        self.what = what
+
+
 def import_hub() -> Any:
     """Return `huggingface_hub`; raises `MissingExtraError` where it is not installed."""
     try:
@@ -91,13 +103,17 @@ def _of_status(repo: str, error: Any) -> ToolkitError:
     errors = import_hub().errors
     status = error.response.status_code if error.response is not None else 0
     if isinstance(error, errors.RevisionNotFoundError):
-        return ToolkitError(f"{repo}: has no such version or branch")
+        return NotThereError(f"{repo}: has no such version or branch", "revision")
     if isinstance(error, errors.RemoteEntryNotFoundError):
-        return ToolkitError(f"{repo}: lacks a file of the release; it was not made by this tool")
+        return NotThereError(
+            f"{repo}: lacks a file of the release; it was not made by this tool", "file"
+        )
     if isinstance(error, errors.GatedRepoError):
         return ToolkitError(f"{repo}: asks for access on its page first")
     if isinstance(error, errors.RepositoryNotFoundError) or status == 404:
-        return ToolkitError(f"{repo}: is no dataset on the Hub, or this token may not see it")
+        return NotThereError(
+            f"{repo}: is no dataset on the Hub, or this token may not see it", "repository"
+        )
     if status in (409, 412):
         return ChangedError(f"{repo}: somebody else changed it meanwhile; run the command again")
     said = {

@@ -1,15 +1,17 @@
 """A program of its own: loads a release as anybody would, and says what it finds, row by row.
 
-It knows nothing of the toolkit but the names of configs and splits; `verify` starts it and compares
-what it says with the dataset's folder. Its input is a JSON object on stdin, `source`, `revision`
-and `configs`; its output a JSON array a row on stdout.
+It knows nothing of the toolkit; `verify` starts it and compares what it says with the dataset's
+folder. Its input is a line of JSON on stdin, `source`, `revision` and `configs`; its output a JSON
+array a row on stdout. It ends when stdin does, so that it does not outlive whoever started it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,12 +51,21 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def _end_with_stdin() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
 def main() -> None:
     """Say what is found."""
-    asked = json.load(sys.stdin)
+    asked = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
     for config in asked["configs"]:
         for row in rows_of(asked["source"], asked["revision"], config):
             sys.stdout.write(json.dumps(row) + "\n")
+    sys.stdout.flush()
+    # Not by way of the interpreter's end, which would wait for the thread's hold on stdin.
+    os._exit(0)
 
 
 if __name__ == "__main__":

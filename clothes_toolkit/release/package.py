@@ -23,7 +23,8 @@ from clothes_toolkit.release.shards import (
 from clothes_toolkit.release.version import Version
 
 README = "README.md"
-EVAL_FILE = "eval.yaml"
+EVAL_FILE, TASK = "eval.yaml", "acc_at_1"
+"""Where the Hub looks for a benchmark's tasks, and ours."""
 OURS = ("pairs/", "gallery/", "loose/", "baselines/")
 """Folders of a repository that belong to the release alone."""
 _CHANGED = "has changed since it was checked; nothing was released, run the same command again"
@@ -99,7 +100,7 @@ def fingerprint(row: Any, config: str) -> tuple[str, ...]:
 def _benchmark(card: str) -> bytes:
     """Return the `eval.yaml` by which the Hub knows a benchmark's tasks."""
     title = next((line[2:] for line in card.splitlines() if line.startswith("# ")), "dataset")
-    task = {"id": "acc_at_1", "config": PAIRS, "split": "test"}
+    task = {"id": TASK, "config": PAIRS, "split": "test"}
     words = "Fine-grained sketch-based image retrieval: Acc@1, percent, of the test sketches."
     # JSON is YAML, too.
     return (

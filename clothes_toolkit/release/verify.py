@@ -8,9 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from clothes_toolkit.edits.files import file_sha256
 from clothes_toolkit.errors import RefusedError, ToolkitError
@@ -58,8 +59,7 @@ def verify(
     ]
     _disjoint(package)
     for left in reversed(range(TRIES)):
-        caches = work / f"caches-{left}"
-        caches.mkdir()
+        caches = Path(tempfile.mkdtemp(dir=work))
         try:
             _compare(source, expected, _loaded(source, revision, caches, environment), on_progress)
             break
@@ -136,13 +136,10 @@ def _reason(complaints: str) -> str:
 
 
 def _talk(process: subprocess.Popen[str], asked: str) -> Iterator[tuple[str, ...]]:
-    pipes: tuple[IO[str] | None, ...] = (process.stdin, process.stdout)
-    into, out = pipes
-    if into is None or out is None:
-        return
+    into, out = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
     with into, out:
-        into.write(asked)
-        into.close()
+        into.write(asked + "\n")
+        into.flush()
         for line in out:
             yield tuple(json.loads(line))
         process.wait()

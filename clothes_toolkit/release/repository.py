@@ -1,0 +1,153 @@
+"""A dataset repository of the Hub: branches, tags, files, commits, each call patient and plain."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from clothes_toolkit.release.hub_errors import (
+    NotThereError,
+    import_hub,
+    patiently,
+    told_plainly,
+)
+
+MAIN = "main"
+DATASET = "dataset"
+
+
+@dataclass(frozen=True, slots=True)
+class Refs:
+    """Commits by the names of branches and tags."""
+
+    branches: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Repository:
+    """A dataset repository.
+
+    What the Hub or the network refuses is raised as a `ToolkitError`: `NotThereError` for what does
+    not exist, `ChangedError` for what somebody else did meanwhile.
+
+    Args:
+        name: ORG/NAME.
+        endpoint: the Hub's address; left out, the usual one, or `HF_ENDPOINT`.
+    """
+
+    def __init__(self, name: str, endpoint: str | None = None) -> None:
+        self.name = name
+        self.endpoint = endpoint or os.environ.get("HF_ENDPOINT")
+
+    @cached_property
+    def api(self) -> Any:
+        """The client of this Hub."""
+        return import_hub().HfApi(endpoint=self.endpoint, library_name="clothes-toolkit")
+
+    def refs(self) -> Refs | None:
+        """Return branches and tags, or `None` where there is no repository."""
+        try:
+            with told_plainly(self.name):
+                found = self._call("list_repo_refs")
+        except NotThereError:
+            return None
+        parts = (found.branches, found.tags)
+        return Refs(*({ref.name: ref.target_commit for ref in part} for part in parts))
+
+    def head(self, branch: str) -> str | None:
+        """Return the commit of a branch, or `None` where there is none."""
+        return (self.refs() or Refs()).branches.get(branch)
+
+    def kind(self) -> str | None:
+        """Return whether the name is that of a "model" or a "space", or `None`."""
+        for kind in ("model", "space"):
+            try:
+                with told_plainly(self.name):
+                    patiently(partial(self.api.repo_info, self.name, repo_type=kind))
+                return kind
+            except NotThereError:
+                continue
+        return None
+
+    def is_private(self) -> bool:
+        """Whether only some may see it."""
+        with told_plainly(self.name):
+            return bool(self._call("repo_info").private)
+
+    def create(self, *, private: bool) -> None:
+        """Make the repository, if it is not there."""
+        with told_plainly(self.name):
+            self._call("create_repo", private=private, exist_ok=True)
+
+    def tree(self, revision: str) -> dict[str, str]:
+        """Return the files of a revision, and what names the content of each, see `content_ids`."""
+        with told_plainly(self.name):
+            listed = patiently(
+                lambda: list(
+                    self.api.list_repo_tree(
+                        self.name, recursive=True, revision=revision, repo_type=DATASET
+                    )
+                )
+            )
+        return {
+            item.path: item.lfs.sha256 if item.lfs else item.blob_id
+            for item in listed
+            if hasattr(item, "blob_id")
+        }
+
+    def fetch(self, path: str, revision: str, *, again: bool = False) -> Path:
+        """Fetch a file through the client's cache, which `again` distrusts; return where it is."""
+        with told_plainly(self.name):
+            found = self._call("hf_hub_download", path, revision=revision, force_download=again)
+            return Path(found)
+
+    def create_branch(self, branch: str, revision: str) -> None:
+        """Make a branch; raises `ChangedError` where it is there."""
+        with told_plainly(self.name):
+            self._call("create_branch", branch=branch, revision=revision)
+
+    def drop_branch(self, branch: str) -> None:
+        """Remove a branch, if it is there."""
+        try:
+            with told_plainly(self.name):
+                self._call("delete_branch", branch=branch)
+        except NotThereError:
+            return
+
+    def create_tag(self, tag: str, commit: str) -> None:
+        """Make a tag; raises `ChangedError` where it is there."""
+        with told_plainly(self.name):
+            self._call("create_tag", tag=tag, revision=commit)
+
+    def send(self, operation: Any, branch: str) -> Any:
+        """Upload what an operation is to commit later, and return it without its content."""
+        with told_plainly(self.name):
+            self._call("preupload_lfs_files", [operation], revision=branch)
+        return operation
+
+    def commit(self, branch: str, operations: Sequence[Any], parent: str, message: str) -> str:
+        """Commit to a branch and return the commit; `ChangedError` if its head is not `parent`."""
+        with told_plainly(self.name):
+            made = self._call(
+                "create_commit",
+                list(operations),
+                commit_message=message,
+                revision=branch,
+                parent_commit=parent,
+            )
+        return str(made.oid)
+
+    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        function = getattr(self.api, method)
+        return patiently(lambda: function(self.name, *args, repo_type=DATASET, **kwargs))
+
+
+def content_ids(data: bytes) -> tuple[str, str]:
+    """Return what the Hub calls content: Git's name of a regular file, the sha256 of an LFS one."""
+    git = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    return git, hashlib.sha256(data).hexdigest()
