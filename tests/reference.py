@@ -1,4 +1,4 @@
-"""Writes `docs/cli.md` from the commands' own help: `make docs`."""
+"""Writes `docs/cli.md` from the commands' own help, and the card of Clothes-V1: `make docs`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import click
 
 from clothes_toolkit.checks import RULES
 from clothes_toolkit.cli import cli
+from clothes_toolkit.release.card import CARD_FILE, render_card
+from clothes_toolkit.release.facts import clothes_v1_facts
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
 WIDTH = 88
@@ -45,3 +47,4 @@ def _section(name: str, group: click.Group, above: click.Context) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    (PAGE.parents[1] / CARD_FILE).write_text(render_card(clothes_v1_facts()), encoding="utf-8")

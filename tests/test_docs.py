@@ -50,7 +50,7 @@ def test_the_example_for_researchers_runs(
     from arnet.methods.base import Method
 
     page = (ROOT / "docs" / "researchers.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    *_, code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     for name in ("s0", "s1", "s2", "p0", "p1"):
         Image.effect_noise((64, 64), 50).save(tmp_path / f"{name}.png")
     monkeypatch.chdir(tmp_path)
