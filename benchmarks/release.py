@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from measuring import Measured, machine, measure
 from PIL import Image
 
-from benchmarks.measuring import Measured, machine, measure
 from tests.hub import running_hub
 from tests.trees import tree
 

@@ -401,6 +401,11 @@ def test_download_goes_on_from_what_is_there(run: Run, full: Path, tmp_path: Pat
     (partial / "trainA").mkdir(parents=True)
     (partial / "trainA" / "00001_01.png").write_bytes(b"cut off")
     (partial / "trainA" / "another.png").write_bytes(b"of another release")
+    status, _, err = run("download", to, "--version", "1.0.0", "--out", out)
+    assert status == 2
+    assert "Back.partial: is in the way" in err
+    (partial / ".clothes").mkdir()
+    shutil.copy(to / "v1.0.0" / "manifest.json", partial / ".clothes")
     shutil.copy(full / "trainA" / "00001_02.png", partial / "trainA")
     kept = (partial / "trainA" / "00001_02.png").stat().st_mtime_ns
     assert run("download", to, "--version", "1.0.0", "--out", out)[0] == 0
@@ -421,6 +426,15 @@ def test_download_says_what_is_not_there(run: Run, full: Path, tmp_path: Path) -
     status, _, err = run("download", to, "--version", "1.0.0", "--out", tmp_path / "Back")
     assert status == 2
     assert "exists already" in err
+
+
+def test_a_readme_of_somebody_else_is_not_replaced(run: Run, full: Path, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Mine\n")
+    status, _, err = run("publish", full, "--to", tmp_path, "--version", "1.0.0", "--yes")
+    assert status == 1
+    assert "is not of a release, and would be replaced" in err
+    assert (tmp_path / "README.md").read_text() == "# Mine\n"
+    assert not (tmp_path / "v1.0.0").exists()
 
 
 def test_the_ritual_is_a_checklist(run: Run, full: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from clothes_toolkit.release.assemble import assemble
 from clothes_toolkit.release.hub import HubPlace
 from clothes_toolkit.release.models import TrainedModel, models_of, push_models
 from clothes_toolkit.release.package import Package
-from clothes_toolkit.release.places import Place
+from clothes_toolkit.release.places import Place, State
 from clothes_toolkit.release.publish import plan_release
 from clothes_toolkit.release.version import Version
 
@@ -74,9 +74,8 @@ def command(
       clothes-toolkit publish ./Clothes-V1 --to ./releases --version 1.0.0
     """
     place = place_for(repo_id, to, endpoint, private, take_over)
-    found = examine_dataset(dataset, scheme, version, jobs)
-    state = place.state()
-    plan = plan_release(assemble(found, place, state, version, baselines), place, state)
+    package, state = _assembled(dataset, place, version, baselines, scheme, jobs)
+    plan = plan_release(package, place, state)
     print_release_plan(plan, place)
     pushed = _models(plan.package, place) if models else ()
     for model in pushed:
@@ -89,6 +88,15 @@ def command(
     if pushed and isinstance(place, HubPlace):
         push_models(plan.package, place, say_step)
     return 0
+
+
+def _assembled(
+    dataset: Path, place: Place, version: Version, baselines: Path | None, scheme: str, jobs: int
+) -> tuple[Package, State]:
+    """Return the package, and let go of all else that was learned of the images."""
+    found = examine_dataset(dataset, scheme, version, jobs)
+    state = place.state()
+    return assemble(found, place, state, version, baselines), state
 
 
 def _models(package: Package, place: Place) -> tuple[TrainedModel, ...]:

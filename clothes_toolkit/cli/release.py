@@ -54,12 +54,11 @@ def command(
     """
     place = place_for(repo_id, to, endpoint, private, take_over)
     ritual = Ritual(examine_dataset(dataset, scheme, version, jobs), place, version, baselines)
-    passed = True
-    for item in ritual.items():
-        _print_item(item)
-        passed = passed and item.ok
+    passed = [_print_item(item) for item in ritual.items()]
     plan = ritual.plan
-    if plan is None or not passed:
+    # What was learned of the images is of no more use, and large.
+    del ritual
+    if plan is None or not all(passed):
         click.secho("not released", fg="red", bold=True, nl=False)
         click.echo(": see what is marked")
         return 1
@@ -73,7 +72,9 @@ def command(
     return 0
 
 
-def _print_item(item: Item) -> None:
+def _print_item(item: Item) -> bool:
+    """Print a step and return whether it passed."""
     mark, color = ("✓", "green") if item.ok else ("✗", "red")
     click.secho(mark, fg=color, nl=False)
     click.echo(f" {item.name:13}  {printable(item.note)}")
+    return item.ok

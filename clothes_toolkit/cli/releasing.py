@@ -97,7 +97,7 @@ def print_release_plan(plan: ReleasePlan, place: Place) -> None:
     if plan.is_done:
         return
     for file in plan.files:
-        size = "" if file.size is None else f"  {_bytes(file.size)}"
+        size = "" if file.size is None else _bytes(file.size)
         print_noted(f"{file.becomes.value:13}  {file.path}", size)
     sent = [f for f in plan.files if f.becomes in (Becomes.NEW, Becomes.WRITTEN)]
     deleted = sum(file.becomes is Becomes.DELETED for file in plan.files)

@@ -61,6 +61,11 @@ def read_text(path: Path) -> str:
         raise ToolkitError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def is_made_here(card: str) -> bool:
+    """Whether a card has a block of ours."""
+    return _marks("release")[0] in card
+
+
 def pointing_to(folder: str, card: str) -> str:
     """Return a card for the folder above, which loads the release that a card is of."""
     metadata, body = _apart(card, folder)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from clothes_toolkit.cache import PRIVATE_FOLDER
 from clothes_toolkit.dataset import Layout
-from clothes_toolkit.edits.files import file_sha256, new_folder, write_file
-from clothes_toolkit.errors import RefusedError
+from clothes_toolkit.edits.files import file_sha256, new_folder, partial_folder, write_file
+from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.inspection import Progress
 from clothes_toolkit.release.card import CARD_FILE
 from clothes_toolkit.release.hub import HubPlace
@@ -42,10 +42,13 @@ def download(
     the release does not, or it cannot be fetched.
     """
     manifest = place.manifest(version)
+    _refuse_others(partial_folder(out))
     with new_folder(out, keep_partial=True) as beside:
+        (beside / PRIVATE_FOLDER).mkdir(exist_ok=True)
+        write_file(beside / PRIVATE_FOLDER / MANIFEST_FILE, manifest.to_bytes())
         missing = {r.path for r in manifest.files if not _is_there(beside / r.path, r)}
         _remove_others(beside, manifest)
-        for folder in (*Layout(manifest.layout).folders, PRIVATE_FOLDER, STROKES_FOLDER):
+        for folder in (*Layout(manifest.layout).folders, STROKES_FOLDER):
             (beside / folder).mkdir(exist_ok=True)
         done = len(manifest.files) - len(missing)
         on_progress(done, len(manifest.files))
@@ -53,7 +56,10 @@ def download(
             # Plain writing: what is cut off does not fit its checksum, and is fetched again.
             (beside / record.path).write_bytes(data)
             on_progress(done + count, len(manifest.files))
-        _write_notes(beside, place, version, manifest)
+        if not any((beside / STROKES_FOLDER).iterdir()):
+            (beside / STROKES_FOLDER).rmdir()
+        card = place.fetch(version, README).read_bytes()
+        write_file(beside / PRIVATE_FOLDER / CARD_FILE, card)
     return manifest
 
 
@@ -103,16 +109,18 @@ def _is_there(path: Path, record: FileRecord) -> bool:
     )
 
 
+def _refuse_others(folder: Path) -> None:
+    """Refuse a folder in the way that no download began: what it holds is somebody's."""
+    if (folder / PRIVATE_FOLDER / MANIFEST_FILE).is_file() or not folder.is_dir():
+        return
+    if any(path.name != PRIVATE_FOLDER for path in folder.iterdir()):
+        raise ToolkitError(f"{folder}: is in the way; move it away, or remove it")
+
+
 def _remove_others(folder: Path, manifest: Manifest) -> None:
     """Remove what an interrupted download of another release left in the folder."""
     for path in folder.rglob("*"):
-        if path.is_file() and path.relative_to(folder).as_posix() not in manifest.by_path:
+        inside = path.relative_to(folder)
+        ours = inside.as_posix() in manifest.by_path or inside.parts[0] == PRIVATE_FOLDER
+        if path.is_file() and not ours:
             path.unlink()
-
-
-def _write_notes(folder: Path, place: Place, version: Version, manifest: Manifest) -> None:
-    if not any((folder / STROKES_FOLDER).iterdir()):
-        (folder / STROKES_FOLDER).rmdir()
-    private = folder / PRIVATE_FOLDER
-    write_file(private / MANIFEST_FILE, manifest.to_bytes())
-    write_file(private / CARD_FILE, place.fetch(version, README).read_bytes())

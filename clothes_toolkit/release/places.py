@@ -11,9 +11,9 @@ from typing import Protocol
 
 from clothes_toolkit.edits.files import new_folder, write_file
 from clothes_toolkit.edits.lock import locked
-from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.inspection import Progress
-from clothes_toolkit.release.card import pointing_to
+from clothes_toolkit.release.card import is_made_here, pointing_to, read_text
 from clothes_toolkit.release.manifest import MANIFEST_FILE, Manifest, read_manifest
 from clothes_toolkit.release.package import README, Package
 from clothes_toolkit.release.verify import verify
@@ -107,12 +107,17 @@ class FolderPlace:
             return State()
         if not self.folder.is_dir() or self.single:
             raise ToolkitError(f"{self.folder}: is no folder of releases")
+        if not self._may_point():
+            raise RefusedError(
+                f"{self.folder / README}: is not of a release, and would be replaced; name another "
+                "folder"
+            )
         versions = self._versions()
         if not versions:
             return State()
         newest = self.folder / versions[-1].tag
         files = {p.relative_to(newest).as_posix() for p in newest.rglob("*") if p.is_file()}
-        card = (newest / README).read_text(encoding="utf-8")
+        card = read_text(newest / README)
         return State(versions, frozenset(files), versions[-1].tag, card)
 
     def manifest(self, version: Version) -> Manifest:
@@ -168,9 +173,14 @@ class FolderPlace:
             return self.folder
         return self.folder / version.tag
 
+    def _may_point(self) -> bool:
+        """Whether the folder's `README.md` is ours to write."""
+        path = self.folder / README
+        return not path.exists() or is_made_here(read_text(path))
+
     def _point_to_newest(self) -> None:
         newest = self._versions()[-1].tag
-        card = (self.folder / newest / README).read_text(encoding="utf-8")
+        card = read_text(self.folder / newest / README)
         pointing = pointing_to(newest, card).encode()
         path = self.folder / README
         if not path.is_file() or path.read_bytes() != pointing:
