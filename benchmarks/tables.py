@@ -191,6 +191,32 @@ def studio() -> str:
     )
 
 
+SETS = {"chairv2": "chairv2", "large": "100,000 pairs"}
+
+
+def release() -> str:
+    """Return the table of `release.py`: seconds and memory of what a release takes."""
+    told = _read("release")
+    steps = [step for step, row in told["chairv2"].items() if isinstance(row, dict) and "mib" in row]
+    rows = [
+        [step, *(str(told[name][step][key]) for name in SETS for key in ("s", "mib"))]
+        for step in steps
+    ]
+    head = ("", *(f"{words}, {unit}" for words in SETS.values() for unit in ("s", "MiB")))
+    return table(head, rows)
+
+
+def loading() -> str:
+    """Return the other table of `release.py`: going through all pairs once."""
+    rows = [
+        [f"{words}, {who}", f"{row['rows']:,}", f"{row['ready_s']:.1f}", f"{row['rows_per_s']:,}"]
+        + [str(row.get("ratio", ""))]
+        for name, words in SETS.items()
+        for who, row in _read("release")[name]["loading"].items()
+    ]
+    return table(("", "rows", "s until the first", "rows/s after it", "ratio"), rows)
+
+
 def _text(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value).lower()
 
@@ -271,6 +297,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "baselines": baselines,
     "training": training,
     "studio": studio,
+    "release": release,
+    "loading": loading,
     "duplicates": duplicates,
     "hash-search": hash_search,
     "lookalikes": lookalikes,

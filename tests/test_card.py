@@ -138,9 +138,10 @@ def test_baselines_are_shown_with_n_interval_and_protocol(
     write_result(tmp_path / "runs" / "two", sound, 50.0, protocol="best-on-test")
     card = written(run, sound, "--baselines", tmp_path / "runs")
     rows = [line for line in card.splitlines() if "arnet-mstr" in line]
+    assert rows[0].startswith("| [two](baselines/two.json) | arnet-mstr |")
     assert "50.00 (12.3–73.7)" in rows[0]
     assert "**best on test itself**" in rows[0]
-    assert "| 4 | 40.00 (12.3–73.7) | 80.00 | 100.00 | 1 | the last one |" in rows[1]
+    assert "| 4 | 40.00 (12.3–73.7) | 80.00 | 100.00 | 1 | last |" in rows[1]
     assert "2 photos, measured on exactly this content" in " ".join(card.split())
     assert "only for comparison" in card
 

@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 
 from clothes_toolkit.checks import RULES
 from clothes_toolkit.naming import Scheme, printable
-from clothes_toolkit.release.baselines import FOLDER, Baseline
+from clothes_toolkit.release.baselines import Baseline
 from clothes_toolkit.release.facts import CardFacts, ReleaseFacts
 from clothes_toolkit.release.wrapping import filled
 from clothes_toolkit.report import Severity
 
 _PROTOCOLS = {
-    "fixed": "the last one",
+    "fixed": "last",
     "validation": "best on photos held out of train",
     "best-on-test": "**best on test itself**",
 }
+"""Which epoch's network was tested, by protocol."""
 _NAMES = {
     Scheme.CLOTHES: "a photo is `xxxxx.png`, a sketch `xxxxx_0x.png`, the photo's number and the "
     "designer",
@@ -125,17 +126,8 @@ def baselines(facts: CardFacts) -> str:
     if not found:
         return "None was measured on this release."
     rows = [_baseline_row(b) for b in sorted(found, key=lambda b: -b.result.accuracy(1))]
-    head = (
-        "method",
-        "backbone",
-        "recipe",
-        "n",
-        "Acc@1 (95 %)",
-        "Acc@5",
-        "Acc@10",
-        "seeds",
-        "epoch",
-    )
+    head = ("run", "method", "backbone", "recipe", "n", "Acc@1 (95 %)", "Acc@5", "Acc@10", "seeds",
+            "epoch")  # fmt: skip
     chosen_on_test = any(b.result.facts["protocol"] == "best-on-test" for b in found)
     note = (
         "\nNumbers whose epoch was chosen on test are higher than what a network does on new "
@@ -147,7 +139,7 @@ def baselines(facts: CardFacts) -> str:
 
 Percent, mean over seeds, ties counting against; n test sketches were ranked against
 {found[0].result.facts["n_gallery"]} photos, measured on exactly this content. The last column says
-how the epoch was chosen. All settings are in `{FOLDER}/`.{note}"""
+which epoch's network was tested. A run's name leads to all its settings.{note}"""
 
 
 BLOCKS: dict[str, Callable[[CardFacts], str]] = {
@@ -188,6 +180,7 @@ def _baseline_row(baseline: Baseline) -> tuple[str, ...]:
     facts = result.facts
     low, high = result.interval
     return (
+        f"[{baseline.name}]({baseline.path})",
         _cell(facts["method"]),
         _cell(facts["backbone"]),
         _cell(facts["recipe"]),
