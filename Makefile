@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: demo test test-slow lint smoke docs bench bench-duplicates clean
+.PHONY: demo test test-slow lint smoke smoke-hub docs bench bench-duplicates clean
 
 .venv/made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,6 +30,12 @@ smoke: ## the command line with run-time dependencies only, in an environment of
 	$(PYTHON) -m venv .venv-smoke
 	.venv-smoke/bin/python -m pip install --quiet .
 	.venv-smoke/bin/python tests/smoke.py
+	rm -rf .venv-smoke
+
+smoke-hub: ## releases with the [hub] extra alone, in an environment of its own
+	$(PYTHON) -m venv .venv-smoke
+	.venv-smoke/bin/python -m pip install --quiet ".[hub]"
+	.venv-smoke/bin/python tests/smoke_hub.py
 	rm -rf .venv-smoke
 
 docs: .venv/made  ## write the generated pages

@@ -197,7 +197,9 @@ SETS = {"chairv2": "chairv2", "large": "100,000 pairs"}
 def release() -> str:
     """Return the table of `release.py`: seconds and memory of what a release takes."""
     told = _read("release")
-    steps = [step for step, row in told["chairv2"].items() if isinstance(row, dict) and "mib" in row]
+    steps = [
+        step for step, row in told["chairv2"].items() if isinstance(row, dict) and "mib" in row
+    ]
     rows = [
         [step, *(str(told[name][step][key]) for name in SETS for key in ("s", "mib"))]
         for step in steps
@@ -209,8 +211,13 @@ def release() -> str:
 def loading() -> str:
     """Return the other table of `release.py`: going through all pairs once."""
     rows = [
-        [f"{words}, {who}", f"{row['rows']:,}", f"{row['ready_s']:.1f}", f"{row['rows_per_s']:,}"]
-        + [str(row.get("ratio", ""))]
+        [
+            f"{words}, {who}",
+            f"{row['rows']:,}",
+            f"{row['ready_s']:.1f}",
+            f"{row['rows_per_s']:,}",
+            str(row.get("ratio", "")),
+        ]
         for name, words in SETS.items()
         for who, row in _read("release")[name]["loading"].items()
     ]

@@ -84,6 +84,11 @@ def seconds_of(words: tuple[str, ...]) -> float:
     return time.perf_counter() - begin
 
 
+def instant(random: Random, takes: float) -> float:
+    """Return when to kill: anywhere, or, as often, near the end, where more is at stake."""
+    return random.choice([random.uniform(0, takes), random.uniform(0.7 * takes, 1.1 * takes)])
+
+
 def killed_after(words: tuple[str, ...], delay: float) -> bool:
     """Start a command, kill it after some seconds; return whether it was still running."""
     process = start(words)
@@ -134,13 +139,13 @@ class OnTheHub:
     def kill(self, random: Random, takes: float) -> str:
         self.number += 1
         before = self.hub.refs(REPO)
-        while not killed_after(self.words(), random.uniform(0, takes)):
+        while not killed_after(self.words(), instant(random, takes)):
             self.check(before)
             self.number += 1
             before = self.hub.refs(REPO)
         found = self.check(before)
         while random.random() < 0.3:
-            killed_after(self.words(), random.uniform(0, takes))
+            killed_after(self.words(), instant(random, takes))
             found = self.check(before)
         complete(self.words())
         _hold(self.check(before) == "tagged", "completed, it is not tagged")
@@ -166,7 +171,7 @@ def kill_in_a_folder(kills: int, random: Random) -> dict[str, int]:
     outcomes: Counter[str] = Counter()
     while outcomes.total() < kills:
         shutil.rmtree("Releases")
-        if not killed_after(words, random.uniform(0, takes)):
+        if not killed_after(words, instant(random, takes)):
             continue
         released = Path("Releases/v1.0.0")
         outcomes["after" if released.exists() else "before"] += 1
@@ -187,7 +192,7 @@ def kill_downloads(kills: int, random: Random, source: str, version: str) -> dic
     while outcomes.total() < kills:
         for leftover in ("Back", "Back.partial", "home"):
             shutil.rmtree(leftover, ignore_errors=True)
-        if not killed_after(words, random.uniform(0, takes)):
+        if not killed_after(words, instant(random, takes)):
             continue
         done = Path("Back").exists()
         outcomes["after" if done else "before"] += 1

@@ -31,12 +31,19 @@ def main() -> None:
             if found.returncode != status or found.stderr:
                 raise SystemExit(f"{command}: {found.returncode} {found.stderr.decode()}")
             json.loads(found.stdout)
+        same = [*COMMAND, "diff", str(root), str(root), "--format", "json"]
+        found = subprocess.run(same, capture_output=True, check=False)
+        if found.returncode or json.loads(found.stdout)["version_step"] != "none":
+            raise SystemExit(f"diff: {found.returncode} {found.stderr.decode()}")
         split = [*COMMAND, "split", str(root), "--out", str(root) + "-2", "--test-photos", "9"]
         found = subprocess.run(split, capture_output=True, check=False)
         if found.returncode or found.stderr:
             raise SystemExit(f"split: {found.returncode} {found.stderr.decode()}")
+        release = ["publish", str(root), "--to", folder + "/r", "--version", "1.0.0", "--yes"]
         for words, extra in ((["models"], b"[learn]"),
-                               (["annotate", str(root), "--no-login"], b"[annotate]")):  # fmt: skip
+                             (["card", str(root)], b"[hub]"),
+                             (release, b"[hub]"),
+                             (["annotate", str(root), "--no-login"], b"[annotate]")):  # fmt: skip
             found = subprocess.run([*COMMAND, *words], capture_output=True, check=False)
             if found.returncode != 2 or extra not in found.stderr:
                 raise SystemExit(f"{words[0]}: {found.returncode} {found.stderr.decode()}")

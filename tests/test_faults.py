@@ -50,6 +50,17 @@ def test_killed_commands_lose_nothing(kills: int) -> None:
         assert sum(outcomes.get("recovered", 0) for outcomes in found.values()) > 100
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
+@pytest.mark.parametrize("kills", [3, pytest.param(120, marks=pytest.mark.slow)])
+def test_killed_releases_are_completed(kills: int) -> None:
+    """The slow one kills 360 times."""
+    found = program("tests.release_killed", "--kills", str(kills))
+    assert set(found) == {"publish to the Hub", "publish to a folder", "download from the Hub"}
+    assert all(sum(outcomes.values()) == kills for outcomes in found.values())
+    if kills > 100:
+        assert {"before main", "on main", "tagged"} <= found["publish to the Hub"].keys()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory")
 @pytest.mark.parametrize("cases", [25, pytest.param(700, marks=pytest.mark.slow)])
 def test_damaged_images_are_told_and_do_no_harm(cases: int) -> None:
