@@ -232,7 +232,7 @@ def test_diff_shows_what_changed(run: Run, sound: Path, tmp_path: Path) -> None:
     assert "moved (3 files)" in text
     assert text.splitlines()[-1] == "version step: major"
     page = run("diff", sound, new, "--format", "html")[1]
-    assert page.count("<img") == 1 + 1 + 2 * 1 + 2 * 3
+    assert page.count("<img") == 1 + 1 + 2 * 1 + 3
 
 
 def test_diff_says_what_it_cannot_open(run: Run, sound: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import click
 
 from clothes_toolkit.cli.common import FOLDER, open_dataset, plural, print_noted, progress_bar
 from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.inspection import Progress
 from clothes_toolkit.naming import printable
 from clothes_toolkit.release.assemble import Examined, examine
 from clothes_toolkit.release.hub import HubPlace
@@ -113,10 +115,17 @@ def print_release_plan(plan: ReleasePlan, place: Place) -> None:
 
 
 def carry_out(plan: ReleasePlan, place: Place) -> None:
-    """Publish, with a bar, and say what is there now."""
+    """Publish, with a bar for every step, and say what is there now."""
     version = plan.package.version
-    with progress_bar("publishing") as on_progress:
-        publish(plan, place, say_step, on_progress)
+    with ExitStack() as bars:
+        bar: list[Progress] = []
+
+        def on_step(step: str) -> None:
+            bars.close()
+            say_step(step)
+            bar[:] = [bars.enter_context(progress_bar(step))]
+
+        publish(plan, place, on_step, lambda done, total: bar[0](done, total))
     if plan.is_done:
         click.echo(f"{printable(place.name)} has {version} with this content; nothing to do")
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from clothes_toolkit.naming import is_image_name
 from clothes_toolkit.pages import figure_of, page, text
@@ -17,18 +17,16 @@ def to_html(old: Snapshot, new: Snapshot, changes: Changes) -> str:
     """Return the page; its pictures are inside."""
     step = f"version step: {changes.step.word}"
     subtitle = "Nothing changed." if changes.is_empty else f"{_counted(changes)}; {step}"
+    came_from = {to: path for path, to in changes.moved}
+    again = [(came_from.get(path, path), path) for path in changes.changed]
+    moved = {to: path for path, to in changes.moved if to not in changes.changed}
     body = [
         *_one_sided("Added", new, changes.added),
         *_one_sided("Removed", old, changes.removed),
-        *_two_sided("Drawn or taken again", old, new, [(p, p) for p in _same_place(changes)]),
-        *_two_sided("Moved", old, new, changes.moved),
+        *_two_sided("Drawn or taken again", old, new, again),
+        *_one_sided("Moved", new, sorted(moved), moved),
     ]
     return page(f"{old.name} → {new.name}", subtitle, body)
-
-
-def _same_place(changes: Changes) -> list[str]:
-    moved = {to for _, to in changes.moved}
-    return [path for path in changes.changed if path not in moved]
 
 
 def _counted(changes: Changes) -> str:
@@ -36,13 +34,17 @@ def _counted(changes: Changes) -> str:
     return ", ".join(f"{len(getattr(changes, w))} {w}" for w in words if getattr(changes, w))
 
 
-def _one_sided(title: str, of: Snapshot, paths: Sequence[str]) -> Iterator[str]:
+def _one_sided(
+    title: str, of: Snapshot, paths: Sequence[str], came_from: Mapping[str, str] | None = None
+) -> Iterator[str]:
     if not paths:
         return
     yield f"<h2>{title} ({len(paths)})</h2>"
+    told = {path: f"{text(was)} →<br>{text(path)}" for path, was in (came_from or {}).items()}
     images = [path for path in paths if is_image_name(path)][:SHOWN]
     data = of.read(images)
-    yield f'<div class="row">{"".join(figure_of(data.get(p), text(p)) for p in images)}</div>'
+    figures = (figure_of(data.get(path), told.get(path, text(path))) for path in images)
+    yield f'<div class="row">{"".join(figures)}</div>'
     yield _others([path for path in paths if path not in images])
 
 
