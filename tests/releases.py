@@ -86,8 +86,15 @@ print(json.dumps(rows))
     return rows
 
 
-def call(*words: object, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def call(
+    *words: object, env: Mapping[str, str], cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     return subprocess.run(
-        [*COMMAND, *map(str, words)], capture_output=True, text=True, env=dict(env), check=False
+        [*COMMAND, *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=dict(env),
+        cwd=cwd,
+        check=False,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -123,6 +125,49 @@ def test_a_card_that_was_broken_by_hand_is_refused(
     assert CARD_FILE in err
     assert len(err.splitlines()) == 1
     assert (sound / CARD_FILE).read_text() == spoiled
+
+
+def test_metadata_stays_as_it_was_written(run: Run, sound: Path) -> None:
+    card = written(run, sound)
+    mine = "# whose it is\nlicense: mit\ncountry: [no, se]\nsize_categories:\n- n>1T\n# the end\n"
+    spoiled = f"---\n{mine}---\n" + card.split("---\n", 2)[2]
+    for other in (spoiled, "\ufeff" + spoiled, spoiled.replace("\n", "\r\n")):
+        (sound / CARD_FILE).write_bytes(other.encode())
+        front = written(run, sound).split("---\n")[1]
+        kept = "# whose it is\nlicense: mit\ncountry: [no, se]\n# the end\n"
+        assert front.startswith(kept + "size_categories:\n- n<1K\n"), front
+        assert front.count("size_categories") == front.count("dataset_info:") == 1
+    (sound / CARD_FILE).write_text("---\nlicense: mit\n---")
+    assert metadata_of(written(run, sound))["license"] == "mit"
+
+
+def test_a_card_says_what_is_so(run: Run, sound: Path, pool: Path) -> None:
+    assert "Not split yet." in written(run, pool)
+    assert "`A/` holds sketches" in written(run, pool)
+    for sketch in (pool / "A").iterdir():
+        sketch.unlink()
+    assert "**Designers:** none yet." in written(run, pool)
+    split = {"schema": "clothes-toolkit/split/1", "seed": 7, "test": ["00004", "00005"]}
+    for train, words in ((["00001", "00002", "00003"], "repeats it"), (["00001"], "has a part")):
+        (sound / "split.json").write_text(json.dumps(split | {"train": train}))
+        card = " ".join(written(run, sound).split())
+        assert "seed 7: photos that look the same stay on one side" in card
+        assert f"`split.json` {words}" in card
+    shutil.copy(sound / "trainB" / "00001.png", sound / "testB" / "00004.png")
+    assert "**The split leaks in 1 places.**" in written(run, sound)
+
+
+def test_a_file_that_is_no_card_is_not_replaced(run: Run, sound: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "my.md"
+    mine.write_text("# Mine\n")
+    for words in (
+        ("card", sound, "--out", mine),
+        ("card", "--expect", "clothes-v1", "--out", mine),
+    ):
+        status, _, err = run(*words)
+        assert status == 1
+        assert "my.md: needs the block 'release' once" in err
+    assert mine.read_text() == "# Mine\n"
 
 
 def test_a_block_that_is_there_twice_is_refused(run: Run, sound: Path) -> None:

@@ -17,6 +17,7 @@ from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.release import places
 from clothes_toolkit.release.assemble import assemble, examine
+from clothes_toolkit.release.download import UNFINISHED
 from clothes_toolkit.release.places import FolderPlace
 from clothes_toolkit.release.publish import plan_release, publish
 from clothes_toolkit.release.version import Version
@@ -142,8 +143,7 @@ def test_the_version_must_go_as_far_as_the_change(run: Run, full: Path, tmp_path
     status, out, _ = attempt("1.1.0")
     assert status == 0
     assert "since 1.0.0: 1 added (a minor step)" in out
-    assert "stays          gallery/train-00000-of-00001.parquet" in out
-    assert "written again  pairs/train-00000-of-00001.parquet" in out
+    assert "new            gallery/train-00000-of-00001.parquet" in out
     draw_picture(full / "testA" / "00004_03.png", 79, photo=False)
     assert "a major one (added testA/00004_03.png); name 2.0.0" in attempt("1.9.0")[2]
     status, _, err = attempt("1.0.5")
@@ -167,6 +167,16 @@ def test_the_version_must_go_as_far_as_the_change(run: Run, full: Path, tmp_path
         (
             lambda root: (root / "clothes.toml").write_text("[expect]\nphotos = 9\n"),
             "is not sound, count-mismatch",
+        ),
+        (
+            lambda root: (root / "strokes" / "a\\b.json").write_text("{}"),
+            "a name that not every system can hold",
+        ),
+        (
+            lambda root: (root / "split.json").write_text(
+                (root / "split.json").read_text().replace('"00001", ', "").replace("00005", "00001")
+            ),
+            "trainB/00001.png: is a test photo in split.json",
         ),
     ],
 )
@@ -204,6 +214,28 @@ def test_an_accepted_error_is_released_and_an_accepted_leak_is_not(
     assert "a leak cannot be accepted" in err
 
 
+def test_both_splits_need_a_pair(run: Run, full: Path, tmp_path: Path) -> None:
+    shutil.rmtree(full / "testA")
+    (full / "testA").mkdir()
+    (full / "clothes.toml").write_text(
+        "".join(
+            f'[[accepted]]\nrule = "{rule}"\npath = "{path}"\nreason = "So far."\n'
+            for rule, path in (("empty-split", "testA"), ("missing-folder", "testA"))
+        )
+    )
+    status, _, err = run("publish", full, "--to", tmp_path / "r", "--version", "1.0.0", "--yes")
+    assert status == 1
+    assert "test has no pair" in err
+
+
+def test_releases_lie_beside_the_dataset(run: Run, full: Path) -> None:
+    for place in (full, full / "trainA", full / "releases"):
+        status, _, err = run("publish", full, "--to", place, "--version", "1.0.0", "--yes")
+        assert status == 2
+        assert "lies in the dataset" in err
+    assert not (full / "releases").exists()
+
+
 def test_a_pool_is_not_released(run: Run, pool: Path, tmp_path: Path) -> None:
     status, _, err = run("publish", pool, "--to", tmp_path / "r", "--version", "1.0.0", "--yes")
     assert status == 1
@@ -229,6 +261,13 @@ def test_baselines_join_only_the_release_that_they_were_measured_on(
     result = (to / "v1.0.0" / "baselines" / "arnet.json").read_bytes()
     assert result == (runs / "arnet" / "result.json").read_bytes()
     assert "| arnet-mstr |" in (to / "v1.0.0" / "README.md").read_text(encoding="utf-8")
+    # Runs of one name are told apart; what joins too late is told.
+    for name in ("x/a", "y/a", "z/a-2"):
+        write_result(runs / name, full)
+    status, out, _ = run(*publish_to, "--version", "1.0.0")
+    assert status == 0
+    for name in ("a", "a-2", "a-2-2"):
+        assert f"not in it: baselines/{name}.json; name 1.0.1 to release it, too" in out
     draw_picture(full / "trainA" / "00001_03.png", 78, photo=False)
     status, _, err = run(*publish_to, "--version", "1.1.0")
     assert status == 1
@@ -405,12 +444,17 @@ def test_download_goes_on_from_what_is_there(run: Run, full: Path, tmp_path: Pat
     assert status == 2
     assert "Back.partial: is in the way" in err
     (partial / ".clothes").mkdir()
-    shutil.copy(to / "v1.0.0" / "manifest.json", partial / ".clothes")
+    (partial / ".clothes" / UNFINISHED).touch()
     shutil.copy(full / "trainA" / "00001_02.png", partial / "trainA")
     kept = (partial / "trainA" / "00001_02.png").stat().st_mtime_ns
     assert run("download", to, "--version", "1.0.0", "--out", out)[0] == 0
     assert tree(out) == released(full)
     assert (out / "trainA" / "00001_02.png").stat().st_mtime_ns == kept
+    # A folder that is finished is somebody's, whatever it is called.
+    out.rename(partial)
+    (partial / "notes.md").write_text("mine")
+    assert run("download", to, "--version", "1.0.0", "--out", out)[0] == 2
+    assert (partial / "notes.md").read_text() == "mine"
 
 
 def test_download_says_what_is_not_there(run: Run, full: Path, tmp_path: Path) -> None:
@@ -422,6 +466,15 @@ def test_download_says_what_is_not_there(run: Run, full: Path, tmp_path: Path) -
     status, _, err = run("download", to / "v1.0.0", "--version", "3.0.0", "--out", tmp_path / "B")
     assert "is release 1.0.0, not 3.0.0" in err
     assert status == 2
+    for place in (".", "/"):
+        status, _, err = run("download", to, "--version", "1.0.0", "--out", place)
+        assert status == 2
+        assert "exists already" in err
+    (to / "v1.0.0" / "README.md").rename(to / "README.away")
+    status, _, err = run("download", to, "--version", "1.0.0", "--out", tmp_path / "Back")
+    assert status == 2
+    assert "README.md: cannot be read" in err
+    (to / "README.away").rename(to / "v1.0.0" / "README.md")
     (tmp_path / "Back").mkdir()
     status, _, err = run("download", to, "--version", "1.0.0", "--out", tmp_path / "Back")
     assert status == 2

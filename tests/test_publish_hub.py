@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -23,7 +25,7 @@ from clothes_toolkit.release.publish import plan_release, publish
 from clothes_toolkit.release.version import Version
 from tests.conftest import draw_picture
 from tests.hub import READER, STRANGER, WRITER, Hub, running_hub
-from tests.releases import add_strokes, call, loaded, write_result
+from tests.releases import COMMAND, add_strokes, call, loaded, write_result
 from tests.trees import tree
 
 # `huggingface_hub` uploads in a way that its HTTP client would rather not see.
@@ -167,12 +169,12 @@ def test_a_dry_run_only_asks(hub: Hub, repo: str, send: Callable[..., Done]) -> 
 
 
 PASSING = [
-    ("POST", r"/commit/publishing$", {"status": 500}),
+    ("POST", r"/commit/clothes-toolkit-publishing$", {"status": 500}),
     ("POST", r"/commit/main$", {"status": 429, "retry_after": 1}),
     ("POST", r"/tag/", {"status": 503}),
     ("POST", r"/api/repos/create$", {"status": 502}),
-    ("POST", r"/commit/publishing$", {"lost": True}),
-    ("POST", r"/commit/publishing$", {"lost": True, "skip": 1}),
+    ("POST", r"/commit/clothes-toolkit-publishing$", {"lost": True}),
+    ("POST", r"/commit/clothes-toolkit-publishing$", {"lost": True, "skip": 1}),
     ("POST", r"/commit/main$", {"lost": True}),
     ("POST", r"/tag/", {"lost": True}),
     ("POST", r"/branch/", {"lost": True}),
@@ -198,14 +200,28 @@ def test_what_passes_is_waited_for(
 
 
 LASTING = [
-    ("POST", r"/commit/publishing$", {"status": 401}, 2, "does not know this token"),
+    (
+        "POST",
+        r"/commit/clothes-toolkit-publishing$",
+        {"status": 401},
+        2,
+        "does not know this token",
+    ),
     ("POST", r"/api/repos/create$", {"status": 403}, 2, "may not write there"),
     ("PUT", r"/lfs/", {"status": 413}, 2, "no file of this size"),
     ("POST", r"/commit/main$", {"status": 412, "times": 9}, 1, "somebody else changed main"),
-    ("POST", r"/commit/publishing$", {"status": 409, "times": 9}, 1, "somebody else is publishing"),
+    (
+        "POST",
+        r"/commit/clothes-toolkit-publishing$",
+        {"status": 409, "times": 9},
+        1,
+        "somebody else is publishing",
+    ),
     ("POST", r"/tag/", {"status": 403}, 2, "may not write there"),
     ("GET", r"/cdn/.*pairs/test", {"corrupt": True, "times": 9}, None, "nothing was released"),
     ("GET", r"/datasets/.*README", {"status": 404, "times": 99}, 2, ""),
+    ("POST", r"/api/validate-yaml$", {"status": 400}, 2, "the Hub refuses the card"),
+    ("HEAD", r"/datasets/.*/pairs/", {"status": 403, "times": 99}, 2, "cannot be loaded back"),
 ]
 
 
@@ -283,8 +299,16 @@ def test_a_repository_of_another_kind_or_with_other_data(
     assert "is a model; name a dataset" in told(send("1.0.0"), 1)
     api.create_repo(repo, repo_type="dataset")
     hub.commit(repo, {"data.csv": b"a,b\n"})
-    assert "was not published by clothes-toolkit" in told(send("1.0.0"), 1)
-    hub.commit(repo, {"data.csv": None, "README.md": b"---\nlicense: mit\n---\n"})
+    assert "holds data.csv, which was not published by" in told(send("1.0.0"), 1)
+    hub.commit(repo, {"data.csv": None})
+    for name in ("data.tar.gz", "loose/keep.txt", "baselines/theirs.pt"):
+        hub.commit(repo, {name: b"theirs", "manifest.json": b"{}"})
+        assert "which was not published by" in told(send("1.0.0"), 1)
+        hub.commit(repo, {name: None, "manifest.json": None})
+    api.create_tag(repo, tag="v0.1.0", repo_type="dataset")
+    assert "if it is no release, remove the tag" in told(send("1.0.0"), 1)
+    api.delete_tag(repo, tag="v0.1.0", repo_type="dataset")
+    hub.commit(repo, {"README.md": b"---\nlicense: mit\n---\n", "LICENSE": b"MIT"})
     assert "is public already" in told(send("1.0.0", "--private"), 1)
     done = send("1.0.0")
     assert done.returncode == 0, done.stderr
@@ -312,6 +336,17 @@ def test_a_card_that_was_broken_on_the_hub(
     hub.commit(repo, {"README.md": card.replace(b"license: unknown", b"license: mit")})
     assert send("1.0.1").returncode == 0
     assert b"license: mit" in hub.files(repo, "v1.0.1")["README.md"]
+    # A card beside the dataset goes first, and the plan says what it replaces.
+    (full / "DATASET_CARD.md").write_bytes(card)
+    done = send("1.0.2", "--dry-run")
+    assert "was edited" not in done.stdout
+    hub.commit(repo, {"README.md": card.replace(b"license: unknown", b"license: cc0-1.0")})
+    assert f"README.md was edited at {repo} since 1.0.1" in send("1.0.2", "--dry-run").stdout
+    hub.commit(repo, {"README.md": b"\xff"})
+    assert "README.md is no UTF-8 text" in told(send("1.0.2"), 2)
+    hub.commit(repo, {"README.md": card.replace(b"<!-- end of load -->", b"")})
+    (full / "DATASET_CARD.md").unlink()
+    assert "README.md: needs the block 'load' once" in told(send("1.0.2"), 1)
 
 
 def test_a_download_that_was_corrupted_on_the_way(
@@ -332,6 +367,61 @@ def test_a_download_that_was_corrupted_on_the_way(
     shutil.rmtree(tmp_path / "home")
     assert call(*words, tmp_path / "Twice", env=env).returncode == 0
     assert tree(tmp_path / "Twice") == tree(full)
+
+
+def test_a_manifest_that_was_corrupted_on_the_way(
+    hub: Hub, repo: str, full: Path, env: dict[str, str], send: Callable[..., Done], tmp_path: Path
+) -> None:
+    assert send("1.0.0").returncode == 0
+    shutil.rmtree(tmp_path / "home")
+    words = ("download", repo, "--version", "1.0.0", "--out")
+    hub.fail("GET", r"/manifest\.json", corrupt=True)
+    assert call(*words, tmp_path / "Once", env=env).returncode == 0
+    assert tree(tmp_path / "Once") == tree(full)
+    shutil.rmtree(tmp_path / "home")
+    hub.fail("GET", r"/manifest\.json", corrupt=True, times=9)
+    line = told(call(*words, tmp_path / "Twice", env=env), 1)
+    assert "manifest.json does not fit its checksum" in line
+    hub.heal()
+    assert call(*words, tmp_path / "Twice", env=env).returncode == 0
+
+
+def test_no_folder_of_the_same_name_is_loaded_in_its_place(
+    hub: Hub, repo: str, full: Path, env: dict[str, str], tmp_path: Path
+) -> None:
+    """`load_dataset` takes a folder ORG/NAME where it is called, before it asks the Hub."""
+    call("publish", full, "--to", tmp_path / "r", "--version", "1.0.0", "--yes", env=env)
+    shutil.copytree(tmp_path / "r" / "v1.0.0", tmp_path / repo)
+    hub.fail("GET", r"/cdn/", status=403, times=99)
+    words = ("publish", full, "--repo-id", repo, "--version", "1.0.0", "--yes")
+    assert "cannot be loaded back" in told(call(*words, env=env, cwd=tmp_path), 2)
+    assert set(hub.files(repo, "main")) == {".gitattributes"}
+    hub.heal()
+    shutil.rmtree(tmp_path / repo)
+    full.rename(tmp_path / repo)
+    again = ("publish", repo, "--repo-id", repo, "--version", "1.0.0", "--yes")
+    done = call(*again, env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("room", [2000, 9000])
+def test_no_room_for_a_shard_or_the_loader(
+    hub: Hub, repo: str, full: Path, env: dict[str, str], send: Callable[..., Done], room: int
+) -> None:
+    assert send("1.0.0").returncode == 0
+    draw_picture(full / "testA" / "00004_03.png", 78, photo=False)
+    done = subprocess.run(
+        [*COMMAND, "publish", full, "--repo-id", repo, "--version", "2.0.0", "--yes"],
+        capture_output=True,
+        text=True,
+        env=env,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+        check=False,
+    )
+    assert "File too large" in told(done, 2)
+    assert set(hub.refs(repo)) - {f"heads/{BRANCH}"} == {"heads/main", "tags/v1.0.0"}
+    assert send("2.0.0").returncode == 0
+    assert_released(hub, repo, "1.0.0", "2.0.0")
 
 
 class Publisher:
@@ -382,6 +472,94 @@ def test_a_remote_that_somebody_changed_meanwhile(
     assert hub.files(repo, "v1.1.0")["notes.md"] == b"x"
 
 
+class GoneError(Exception):
+    """The publisher has died."""
+
+
+def die() -> None:
+    raise GoneError
+
+
+@pytest.mark.usefixtures("here")
+def test_a_run_that_goes_on_verifies_what_main_has_become(
+    hub: Hub, repo: str, full: Path, env: dict[str, str], send: Callable[..., Done]
+) -> None:
+    """What somebody put on main since the branch was built may change how the release loads."""
+    with pytest.raises(GoneError):
+        Publisher(hub, repo, full, "1.0.0").at("making it known", die)
+    other = b"configs:\n- config_name: pairs\n  data_files: pairs/*.parquet\n"
+    hub.commit(repo, {".gitignore": b"x", ".huggingface.yaml": other})
+    assert "which was not published by" in told(send("1.0.0"), 1)
+    hub.commit(repo, {".huggingface.yaml": None})
+    assert send("1.0.0").returncode == 0
+    assert_released(hub, repo, "1.0.0")
+    assert hub.files(repo, "v1.0.0")[".gitignore"] == b"x"
+    with pytest.raises(GoneError):
+        Publisher(hub, repo, full, "1.0.1").at("making it known", die)
+    hub.commit(repo, {".huggingface.yaml": other})
+    assert "nothing was released" in told(send("1.0.1"), send("1.0.1").returncode)
+    assert "tags/v1.0.1" not in hub.refs(repo)
+    hub.commit(repo, {".huggingface.yaml": None})
+    assert send("1.0.1").returncode == 0
+    assert_released(hub, repo, "1.0.0", "1.0.1")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("step", ["uploading", "loading it back", "making it known"])
+def test_two_that_release_the_same_with_other_words_do_not_mix(
+    hub: Hub, repo: str, full: Path, env: dict[str, str], tmp_path: Path, step: str
+) -> None:
+    write_result(tmp_path / "runs" / "arnet", full)
+    elsewhere = env | {"XDG_CACHE_HOME": str(tmp_path / "elsewhere")}
+    words = ("publish", full, "--repo-id", repo, "--version", "1.0.0", "--yes")
+    seen: list[Done] = []
+    Publisher(hub, repo, full, "1.0.0").at(
+        step, lambda: seen.append(call(*words, "--baselines", tmp_path / "runs", env=elsewhere))
+    )
+    assert "somebody else is publishing there" in told(seen[0], 1)
+    assert_released(hub, repo, "1.0.0")
+    assert "baselines/arnet.json" not in hub.files(repo, "v1.0.0")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("step", ["uploading", "loading it back", "making it known"])
+def test_two_that_release_the_very_same_go_on_with_each_other(
+    hub: Hub, repo: str, full: Path, env: dict[str, str], tmp_path: Path, step: str
+) -> None:
+    elsewhere = env | {"XDG_CACHE_HOME": str(tmp_path / "elsewhere")}
+    words = ("publish", full, "--repo-id", repo, "--version", "1.0.0", "--yes")
+    seen: list[Done] = []
+    try:
+        Publisher(hub, repo, full, "1.0.0").at(
+            step, lambda: seen.append(call(*words, env=elsewhere))
+        )
+    except ToolkitError as error:
+        # The other has finished, and taken the branch away.
+        assert step == "uploading"
+        assert "branch" in str(error)  # noqa: PT017
+    assert seen[0].returncode == 0, seen[0].stderr
+    assert "going on with what a run that stopped, or still runs, has begun" in seen[0].stderr
+    assert_released(hub, repo, "1.0.0")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_branch_of_somebody_else_is_not_dropped(
+    hub: Hub, repo: str, full: Path, send: Callable[..., Done]
+) -> None:
+    assert send("1.0.0").returncode == 0
+    api = HfApi(endpoint=hub.url, token=WRITER)
+    api.create_branch(repo, branch=BRANCH, revision="v1.0.0", repo_type="dataset")
+    hub.commit(repo, {"draft.md": b"mine"}, branch=BRANCH)
+    assert "--take-over" in told(send("1.0.1"), 1)
+    assert hub.files(repo, BRANCH)["draft.md"] == b"mine"
+    # One that is what the newest release is was left behind by it.
+    api.delete_branch(repo, branch=BRANCH, repo_type="dataset")
+    api.create_branch(repo, branch=BRANCH, revision="v1.0.0", repo_type="dataset")
+    hub.commit(repo, {"LICENSE": b"MIT"})
+    assert send("1.0.1").returncode == 0
+    assert_released(hub, repo, "1.0.0", "1.0.1")
+
+
 @pytest.mark.usefixtures("here")
 def test_the_second_of_two_publishers_is_told(
     hub: Hub, repo: str, full: Path, env: dict[str, str], tmp_path: Path
@@ -425,12 +603,6 @@ def test_a_tag_that_somebody_made_meanwhile_is_not_moved(
 def test_what_a_run_that_is_gone_began_is_taken_over_when_asked(
     hub: Hub, repo: str, full: Path, send: Callable[..., Done]
 ) -> None:
-    class GoneError(Exception):
-        pass
-
-    def die() -> None:
-        raise GoneError
-
     with pytest.raises(GoneError):
         Publisher(hub, repo, full, "1.0.0").at("making it known", die)
     assert f"heads/{BRANCH}" in hub.refs(repo)
@@ -470,7 +642,7 @@ def test_a_release_that_is_not_ours_is_not_downloaded(
     api.create_repo(repo, repo_type="dataset")
     api.create_tag(repo, tag="v1.0.0", repo_type="dataset")
     line = told(call("download", repo, "--version", "1.0.0", "--out", tmp_path / "x", env=env), 2)
-    assert "lacks a file of the release" in line
+    assert "v1.0.0 is no release of clothes-toolkit" in line
     hub.commit(repo, {"manifest.json": b'{"files": [{"path": "../../evil"}]}'})
     api.create_tag(repo, tag="v1.1.0", repo_type="dataset")
     line = told(call("download", repo, "--version", "1.1.0", "--out", tmp_path / "x", env=env), 2)
@@ -488,10 +660,17 @@ def test_networks_are_pushed_with_their_results(
     (runs / "arnet" / "seed-0").mkdir()
     for name, data in (("model.safetensors", b"weights"), ("config.json", b"{}")):
         (runs / "arnet" / "seed-0" / name).write_bytes(data)
-    done = send("1.0.0", *options)
-    assert done.returncode == 0, done.stderr
     api = HfApi(endpoint=hub.url, token=WRITER)
     model = f"{repo}-arnet-seed-0"
+    api.create_repo(model)
+    api.upload_file(repo_id=model, path_or_fileobj=b"mine", path_in_repo="notes.txt")
+    assert "is another model; rename the run folder" in told(send("1.0.0", *options), 1)
+    api.delete_repo(model)
+    hub.fail("POST", r"/api/models/.*/commit/main$", status=503)
+    assert send("1.0.0", "--private").returncode == 0
+    done = send("1.0.1", *options)
+    assert done.returncode == 0, done.stderr
+    assert api.repo_info(model).private
     head = api.repo_info(model).sha
     files = set(api.list_repo_files(model))
     result = f".eval_results/{repo[4:]}.yaml"
@@ -502,18 +681,34 @@ def test_networks_are_pushed_with_their_results(
             "dataset": {
                 "id": repo,
                 "task_id": "acc_at_1",
-                "revision": hub.refs(repo)["tags/v1.0.0"],
+                "revision": hub.refs(repo)["tags/v1.0.1"],
             },
             "value": 40.0,
             "notes": "protocol fixed, epoch 2 of 2, n 4, gallery 2",
         }
     ]
-    task = yaml.safe_load(hub.files(repo, "v1.0.0")["eval.yaml"])["tasks"]
+    task = yaml.safe_load(hub.files(repo, "v1.0.1")["eval.yaml"])["tasks"]
     assert task == [{"id": "acc_at_1", "config": "pairs", "split": "test"}]
-    assert send("1.0.0", *options).returncode == 0
+    assert send("1.0.1", *options).returncode == 0
     assert api.repo_info(model).sha == head
     words = ("publish", full, "--to", tmp_path / "r", "--version", "1.0.0", *options)
     assert "--models goes with --repo-id" in call(*words, env=env).stderr
+
+
+def test_how_long_is_waited(monkeypatch: pytest.MonkeyPatch, hub: Hub, repo: str) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    hub.fail("GET", r"/refs$", status=503, times=99)
+    with pytest.raises(ToolkitError, match="the Hub answers 503; the same command goes on"):
+        HubPlace(repo, hub.url).state()
+    assert waited == [1.0, 2.0, 4.0, 8.0]
+    hub.heal()
+    waited.clear()
+    hub.fail("GET", r"/refs$", status=429, retry_after=7, times=2)
+    hub.fail("GET", r"/refs$", status=429, retry_after=700, times=3)
+    with pytest.raises(ToolkitError, match="asks to wait"):
+        HubPlace(repo, hub.url).state()
+    assert waited == [7.0, 7.0, 60.0, 60.0]
 
 
 def test_the_library_refuses_in_the_same_words(hub: Hub, repo: str) -> None:

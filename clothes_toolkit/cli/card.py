@@ -11,10 +11,10 @@ from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.cli.releasing import examine_dataset
 from clothes_toolkit.edits.files import write_file
 from clothes_toolkit.naming import printable
-from clothes_toolkit.release.assemble import card_of, name_for
+from clothes_toolkit.release.assemble import name_for
 from clothes_toolkit.release.baselines import read_baselines
-from clothes_toolkit.release.card import CARD_FILE, render_card
-from clothes_toolkit.release.facts import clothes_v1_facts
+from clothes_toolkit.release.card import CARD_FILE, read_card, read_text, render_card
+from clothes_toolkit.release.facts import clothes_v1_facts, facts_of, release_facts
 
 
 @click.command("card")
@@ -41,7 +41,7 @@ def command(
     scheme: str,
     jobs: int,
 ) -> int:
-    """Write DATASET_CARD.md beside DATASET's folders, or bring it up to date.
+    """Write DATASET_CARD.md beside DATASET's folders, or bring the one there up to date.
 
     What follows from the data is made anew: metadata, counts, splits, checks, accepted findings,
     baselines, how to load. Every other word is yours: write what the owners know (license,
@@ -54,14 +54,21 @@ def command(
     if (dataset is None) == (expect is None):
         raise click.UsageError("name a DATASET, or --expect clothes-v1")
     if dataset is None:
-        _write(render_card(clothes_v1_facts()), out or Path(CARD_FILE))
+        target = out or Path(CARD_FILE)
+        _write(render_card(clothes_v1_facts(), _existing(target), str(target)), target)
         return 0
     found = examine_dataset(dataset, scheme, None, jobs)
     measured = read_baselines(baselines, found.manifest) if baselines else ()
     name = repo_id.rpartition("/")[2] if repo_id else name_for(found.dataset)
-    card = card_of(found, name, source=repo_id, baselines=measured)
-    _write(card, out or found.dataset.root / CARD_FILE)
+    target = out or found.dataset.root / CARD_FILE
+    facts = release_facts(found.dataset, found.manifest, found.report, baselines=measured)
+    own = _existing(target) if out is None else _existing(out) or read_card(found.dataset)
+    _write(render_card(facts_of(found.dataset, name, facts), own, str(target)), target)
     return 0
+
+
+def _existing(target: Path) -> str | None:
+    return read_text(target) if target.is_file() else None
 
 
 def _write(card: str, target: Path) -> None:

@@ -73,7 +73,7 @@ def command(
       clothes-toolkit publish ./Clothes-V1 --repo-id ORG/Clothes-V1 --version 1.0.0 --dry-run
       clothes-toolkit publish ./Clothes-V1 --to ./releases --version 1.0.0
     """
-    place = place_for(repo_id, to, endpoint, private, take_over)
+    place = place_for(dataset, repo_id, to, endpoint, private, take_over)
     package, state = _assembled(dataset, place, version, baselines, scheme, jobs)
     plan = plan_release(package, place, state)
     print_release_plan(plan, place)

@@ -52,7 +52,7 @@ def command(
     Example:
       clothes-toolkit release ./Clothes-V1 --repo-id ORG/Clothes-V1 --version 1.0.0 --baselines runs
     """
-    place = place_for(repo_id, to, endpoint, private, take_over)
+    place = place_for(dataset, repo_id, to, endpoint, private, take_over)
     ritual = Ritual(examine_dataset(dataset, scheme, version, jobs), place, version, baselines)
     passed = [_print_item(item) for item in ritual.items()]
     plan = ritual.plan

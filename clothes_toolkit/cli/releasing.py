@@ -14,11 +14,12 @@ from clothes_toolkit.cli.common import FOLDER, open_dataset, plural, print_noted
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.inspection import Progress
 from clothes_toolkit.naming import printable
-from clothes_toolkit.release.assemble import Examined, examine
+from clothes_toolkit.release.assemble import Examined, examine, lost_edits
 from clothes_toolkit.release.hub import HubPlace
+from clothes_toolkit.release.package import README
 from clothes_toolkit.release.places import FolderPlace, Place
 from clothes_toolkit.release.publish import Becomes, ReleasePlan, publish
-from clothes_toolkit.release.version import Version
+from clothes_toolkit.release.version import Step, Version
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -71,12 +72,19 @@ def place_options(function: Function) -> Function:
 
 
 def place_for(
-    repo_id: str | None, to: Path | None, endpoint: str | None, private: bool, take_over: bool
+    dataset: Path,
+    repo_id: str | None,
+    to: Path | None,
+    endpoint: str | None,
+    private: bool,
+    take_over: bool,
 ) -> Place:
     """Return the place that the options name."""
     if (repo_id is None) == (to is None):
         raise click.UsageError("name one place: --repo-id ORG/NAME or --to DIR")
     if to is not None:
+        if to.resolve().is_relative_to(dataset.resolve()):
+            raise click.UsageError(f"{to} lies in the dataset; name a folder beside it")
         return FolderPlace(to)
     if endpoint:
         # What is imported later, and processes that are started, must look there, too.
@@ -92,11 +100,13 @@ def examine_dataset(root: Path, scheme: str, version: Version | None, jobs: int)
 
 def print_release_plan(plan: ReleasePlan, place: Place) -> None:
     """Print what a release would change at its place."""
-    package = plan.package
+    package, version = plan.package, plan.package.version
     click.secho(f"{printable(place.name)}  {package.version.tag}", bold=True)
     click.echo(f"  release checksum {package.manifest.checksum}")
     click.echo(f"  {_since(plan)}")
     if plan.is_done:
+        for path in plan.missing:
+            click.echo(f"  not in it: {path}; name {version.after(Step.PATCH)} to release it, too")
         return
     for file in plan.files:
         size = "" if file.size is None else _bytes(file.size)
@@ -107,6 +117,12 @@ def print_release_plan(plan: ReleasePlan, place: Place) -> None:
         f"  {plural(len(sent), 'file')} to write, {_bytes(sum(f.size or 0 for f in sent))}; "
         f"{deleted} deleted; tag {package.version.tag}"
     )
+    if lost_edits(package, place, plan.state):
+        click.secho(
+            f"  {README} was edited at {printable(place.name)} since {plan.previous}, and the card "
+            "beside the dataset replaces it",
+            fg="yellow",
+        )
     if "To be completed by the owners" in package.card:
         click.secho(
             "  the card has parts for the owners to complete; `clothes-toolkit card` writes it",

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from clothes_toolkit.dataset import Dataset, Layout
 from clothes_toolkit.errors import RefusedError
 from clothes_toolkit.naming import printable
-from clothes_toolkit.release.manifest import Manifest
+from clothes_toolkit.release.manifest import Manifest, check_path
 from clothes_toolkit.report import Finding, Report, Severity
+from clothes_toolkit.split import split_of
 
 LEAK = "split-leak"
 
@@ -41,8 +42,35 @@ def admit(dataset: Dataset, report: Report, manifest: Manifest) -> None:
             f"(`clothes-toolkit validate {root}` shows all)"
         )
     for record in manifest.files:
-        if not record.path.isprintable():
-            raise RefusedError(f"{printable(record.path)}: a name that not every system can hold")
+        _check_name(record.path)
+    for split in dataset.splits:
+        if not any(pair.sketch.split == split for pair in dataset.pairs):
+            raise RefusedError(f"{root}: {split} has no pair; a release needs some in both splits")
+    _check_split(dataset)
+
+
+def _check_name(path: str) -> None:
+    try:
+        check_path(path)
+    except ValueError:
+        printed = False
+    else:
+        printed = path.isprintable()
+    if not printed:
+        raise RefusedError(f"{printable(path)}: a name that not every system can hold")
+
+
+def _check_split(dataset: Dataset) -> None:
+    """Refuse a `split.json` that contradicts the folders."""
+    told = split_of(dataset)
+    if told is None:
+        return
+    sides = {stem: split for split in ("train", "test") for stem in getattr(told, split)}
+    for photo in dataset.photos:
+        if sides.get(photo.stem, photo.split) != photo.split:
+            raise RefusedError(
+                f"{photo.path}: is a {sides[photo.stem]} photo in split.json; move it, or mend that"
+            )
 
 
 def _listed(findings: Sequence[Finding]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -65,36 +66,47 @@ def _read(file: Path) -> Baseline:
         result = BaselineResult.from_json(told)
         for needed in ("method", "backbone", "recipe", "protocol", "n_queries", "n_gallery"):
             result.facts[needed]
-        str(result.facts["dataset"]["sha256"])
+        _sizes(result.facts["dataset"])
         [result.accuracy(q) for q in Q_VALUES]
     except OSError as error:
         raise ToolkitError(f"{file}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ToolkitError(f"{file}: is no result of a baseline ({error!r})") from error
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.resolve().parent.name).strip("-.") or "run"
+    # As a part of a repository's name it must not have two of these in a row.
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", file.resolve().parent.name).strip("-") or "run"
     return Baseline(name, result, data, file.parent)
+
+
+def _sizes(dataset: Mapping[str, Any]) -> dict[tuple[str, str], int]:
+    """Return what a result says of its data, by split and what is counted."""
+    str(dataset["sha256"])
+    return {
+        (split, noun): int(dataset[split][noun])
+        for split in ("train", "test")
+        for noun in ("photos", "sketches")
+    }
 
 
 def _named_apart(found: Sequence[Baseline]) -> list[Baseline]:
     """Return baselines of which no two have one name."""
-    names: dict[str, int] = {}
-    apart = []
+    apart: dict[str, Baseline] = {}
     for baseline in found:
-        count = names[baseline.name] = names.get(baseline.name, 0) + 1
-        name = baseline.name if count == 1 else f"{baseline.name}-{count}"
-        apart.append(dataclasses.replace(baseline, name=name))
-    return apart
+        numbered = (f"{baseline.name}-{number}" for number in count(2))
+        name = next(name for name in chain([baseline.name], numbered) if name not in apart)
+        apart[name] = dataclasses.replace(baseline, name=name)
+    return list(apart.values())
 
 
 def _fits(file: Path, result: BaselineResult, manifest: Manifest) -> None:
-    measured: dict[str, Any] = result.facts["dataset"]
+    measured = result.facts["dataset"]
     if measured["sha256"] == manifest.checksum:
         return
+    sizes = _sizes(measured)
     differs = [
-        f"{noun} in {split}: {measured[split][noun]} there, {here[noun]} here"
+        f"{noun} in {split}: {sizes[split, noun]} there, {here[noun]} here"
         for split, here in manifest.counts["splits"].items()
         for noun in ("photos", "sketches")
-        if split in measured and measured[split].get(noun) != here[noun]
+        if sizes[split, noun] != here[noun]
     ]
     what = "; ".join(differs) or "the counts are the same, some files are not"
     raise RefusedError(

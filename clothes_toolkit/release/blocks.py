@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from clothes_toolkit.checks import RULES
 from clothes_toolkit.naming import Scheme, printable
+from clothes_toolkit.release.admission import leaks
 from clothes_toolkit.release.baselines import Baseline
 from clothes_toolkit.release.facts import CardFacts, ReleaseFacts
 from clothes_toolkit.release.wrapping import filled
@@ -18,6 +19,10 @@ _PROTOCOLS = {
     "best-on-test": "**best on test itself**",
 }
 """Which epoch's network was tested, by protocol."""
+_LAYOUTS = {
+    "split": "`trainA/`, `testA/` hold sketches, `trainB/`, `testB/` photos",
+    "pool": "`A/` holds sketches, `B/` photos",
+}
 _NAMES = {
     Scheme.CLOTHES: "a photo is `xxxxx.png`, a sketch `xxxxx_0x.png`, the photo's number and the "
     "designer",
@@ -83,17 +88,23 @@ def content(facts: CardFacts) -> str:
     splits = {**counts["splits"], "all": counts}
     rows = [(name, str(told["photos"]), str(told["sketches"])) for name, told in splits.items()]
     designers: dict[str, int] = counts["designers"]
-    named = list(designers)
-    drawn = (
-        ", ".join(f"`{_plain(name)}` drew {n}" for name, n in designers.items())
-        if any(designers.values())
-        else f"`{named[0]}` to `{named[-1]}`"
-    )
+    layout = facts.release.manifest.layout if facts.release else "split"
     return f"""{_table(("split", "photos", "sketches"), rows)}
 
-* **Layout:** `trainA/`, `testA/` hold sketches, `trainB/`, `testB/` photos.
-* **Names:** {_NAMES[facts.scheme]}. A photo has one or more sketches.
-* **Designers:** {len(designers)} ({drawn})."""
+* **Layout:** {_LAYOUTS[layout]}.
+* **Names:** {_NAMES[facts.scheme]}. A photo may have several sketches.
+* **Designers:** {_drawn(designers)}."""
+
+
+def _drawn(designers: Mapping[str, int]) -> str:
+    """Say who drew how much, as far as that is known."""
+    if not designers:
+        return "none yet"
+    named = list(designers)
+    if not any(designers.values()):
+        return f"{len(designers)}, `{named[0]}` to `{named[-1]}`"
+    each = ", ".join(f"`{_plain(name)}` drew {n}" for name, n in designers.items())
+    return f"{len(designers)} ({each})"
 
 
 def split(facts: CardFacts) -> str:
@@ -102,14 +113,23 @@ def split(facts: CardFacts) -> str:
     by_photo = "By photo, with all sketches of it; there is no validation split."
     if told is None:
         return by_photo
+    if told.manifest.layout != "split":
+        return "Not split yet."
     if told.split is None:
         how = "The split is kept as it came: there is no `split.json` that would repeat it."
     else:
+        repeats = "repeats it" if told.split_is_whole else "has a part of it"
         how = (
             f"Drawn with seed {told.split.seed}: photos that look the same stay on one side, "
-            "balanced by designer and by sketches per photo; `split.json` repeats it."
+            f"balanced by designer and by sketches per photo; `split.json` {repeats}."
         )
-    return f"{by_photo} {how} No photo, and no sketch of it, is on both sides."
+    leaking = len(leaks(told.report))
+    kept = (
+        f"**The split leaks in {leaking} places.**"
+        if leaking
+        else "No photo, and no sketch of it, is on both sides."
+    )
+    return f"{by_photo} {how} {kept}"
 
 
 def checks(facts: CardFacts) -> str:
@@ -160,7 +180,7 @@ def _checked(told: ReleaseFacts) -> Iterator[str]:
     verdict = "sound" if not errors else "not sound"
     yield (
         f"`clothes-toolkit validate` ran {len(RULES)} rules on names, pairs, pixels, splits and "
-        f"counts: **{verdict}**, {errors} errors, {len(warnings)} warnings, "
+        f"counts: **{verdict}**, {_count(errors, 'error')}, {_count(len(warnings), 'warning')}, "
         f"{len(accepted)} accepted."
     )
     if accepted:
@@ -173,6 +193,10 @@ def _checked(told: ReleaseFacts) -> Iterator[str]:
     if warnings:
         counted = Counter(finding.rule for finding in warnings)
         yield "Warnings: " + ", ".join(f"{n} `{rule}`" for rule, n in counted.items()) + "."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _baseline_row(baseline: Baseline) -> tuple[str, ...]:

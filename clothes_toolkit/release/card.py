@@ -25,7 +25,9 @@ DETERMINED = ("size_categories", "configs", "dataset_info")
 """Metadata that follows from the data; the rest is the owners'."""
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGER = "1M<n<10M"
-_FRONT = re.compile(r"\A---\r?\n(.*?)^---\r?\n", re.DOTALL | re.MULTILINE)
+_FRONT = re.compile(r"\A---\n(.*?)^---(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_KEY = re.compile(r"([A-Za-z_][^:#]*):(?:\s|$)")
+"""How a line begins that is a key of the metadata, and no part of another key's value."""
 
 
 def render_card(facts: CardFacts, existing: str | None = None, name: str = CARD_FILE) -> str:
@@ -34,15 +36,23 @@ def render_card(facts: CardFacts, existing: str | None = None, name: str = CARD_
     Raises `ToolkitError` where the existing card's metadata is no YAML, and `RefusedError` where a
     block that must be in a card was cut from it.
     """
-    if existing is None:
-        return _front_matter(_defaults(facts) | _determined(facts)) + _body(facts, story_of(facts))
-    metadata, body = _apart(existing, name)
+    front, body = _apart(existing or "", name)
     if not body.strip():
+        metadata = _read_yaml(front, name)
+        front += _yaml({k: v for k, v in _defaults(facts).items() if k not in metadata})
         body = _body(facts, story_of(facts))
-        metadata = _defaults(facts) | metadata
     for block in BLOCKS:
         body = _with_block(body, block, make_block(block, facts), name)
-    return _front_matter(metadata | _determined(facts)) + body
+    return f"---\n{_without_determined(front)}{_yaml(_determined(facts))}---\n{body}"
+
+
+def owners_words(card: str, name: str) -> str:
+    """Return what of a card no release determines; raises `ToolkitError` as `render_card`."""
+    front, body = _apart(card, name)
+    for block in BLOCKS:
+        begin, end = _marks(block)
+        body = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", "", body, flags=re.DOTALL)
+    return _without_determined(front) + body
 
 
 def read_card(dataset: Dataset) -> str | None:
@@ -68,33 +78,53 @@ def is_made_here(card: str) -> bool:
 
 def pointing_to(folder: str, card: str) -> str:
     """Return a card for the folder above, which loads the release that a card is of."""
-    metadata, body = _apart(card, folder)
+    front, body = _apart(card, folder)
+    metadata = _read_yaml(front, folder)
     for config in metadata.get("configs", ()):
         for files in config["data_files"]:
             files["path"] = f"{folder}/{files['path']}"
-    return _front_matter(metadata) + body
+    determined = {key: metadata[key] for key in DETERMINED if key in metadata}
+    return f"---\n{_without_determined(front)}{_yaml(determined)}---\n{body}"
 
 
-def _apart(card: str, name: str) -> tuple[dict[str, Any], str]:
-    """Return a card's metadata and its body."""
-    yaml = _import_yaml()
-    found = _FRONT.match(card)
+def _apart(card: str, name: str) -> tuple[str, str]:
+    """Return a card's metadata, which is YAML, and its body; line ends become Unix ones."""
+    plain = card.removeprefix("\ufeff").replace("\r\n", "\n")
+    found = _FRONT.match(plain)
     if found is None:
-        if card.startswith("---"):
+        if plain.startswith("---"):
             raise ToolkitError(f"{name}: its metadata has no end; a line '---' closes it")
-        return {}, card
+        return "", plain
+    _read_yaml(found[1], name)
+    return found[1], plain[found.end() :]
+
+
+def _read_yaml(front: str, name: str) -> dict[str, Any]:
+    yaml = _import_yaml()
     try:
-        metadata = yaml.safe_load(found[1])
+        metadata = yaml.safe_load(front)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 2}: " if mark else ""
         problem = getattr(error, "problem", None) or error
         raise ToolkitError(f"{name}: {line}its metadata is no YAML ({problem})") from error
     if metadata is None:
-        metadata = {}
+        return {}
     if not isinstance(metadata, dict):
         raise ToolkitError(f"{name}: its metadata must be keys with values, like 'license: mit'")
-    return metadata, card[found.end() :]
+    return metadata
+
+
+def _without_determined(front: str) -> str:
+    """Return the owners' metadata as they wrote it: what is read and written again would differ."""
+    kept, drops = [], False
+    for line in front.splitlines(keepends=True):
+        key = _KEY.match(line)
+        if key:
+            drops = key[1].strip() in DETERMINED
+        if not drops or line.startswith("#"):
+            kept.append(line)
+    return "".join(kept)
 
 
 def _with_block(body: str, block: str, text: str, name: str) -> str:
@@ -160,9 +190,11 @@ def _dataset_info(config: str, facts: CardFacts) -> dict[str, Any]:
     }
 
 
-def _front_matter(metadata: Mapping[str, Any]) -> str:
-    text: str = _import_yaml().safe_dump(dict(metadata), sort_keys=False, allow_unicode=True)
-    return f"---\n{text}---\n"
+def _yaml(values: Mapping[str, Any]) -> str:
+    if not values:
+        return ""
+    text: str = _import_yaml().safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _body(facts: CardFacts, story: Story) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from clothes_toolkit.release.places import FolderPlace, Place
 from clothes_toolkit.release.shards import Shard, check, fits, lay_out, take_out
 from clothes_toolkit.release.version import Version
 
+UNFINISHED = "downloading"
+"""A file that a folder has while it is downloaded."""
 _DAMAGED = "does not fit its checksum, and did not when it was fetched again"
 
 
@@ -41,11 +44,15 @@ def download(
     Raises `RefusedError` where a file does not fit its checksum, `ToolkitError` where `out` exists,
     the release does not, or it cannot be fetched.
     """
+    out = out.absolute()
+    if os.path.lexists(out):
+        raise ToolkitError(f"{out}: exists already; name a new folder, or remove it")
     manifest = place.manifest(version)
     _refuse_others(partial_folder(out))
     with new_folder(out, keep_partial=True) as beside:
-        (beside / PRIVATE_FOLDER).mkdir(exist_ok=True)
-        write_file(beside / PRIVATE_FOLDER / MANIFEST_FILE, manifest.to_bytes())
+        private = beside / PRIVATE_FOLDER
+        private.mkdir(exist_ok=True)
+        (private / UNFINISHED).touch()
         missing = {r.path for r in manifest.files if not _is_there(beside / r.path, r)}
         _remove_others(beside, manifest)
         for folder in (*Layout(manifest.layout).folders, STROKES_FOLDER):
@@ -58,8 +65,9 @@ def download(
             on_progress(done + count, len(manifest.files))
         if not any((beside / STROKES_FOLDER).iterdir()):
             (beside / STROKES_FOLDER).rmdir()
-        card = place.fetch(version, README).read_bytes()
-        write_file(beside / PRIVATE_FOLDER / CARD_FILE, card)
+        write_file(private / MANIFEST_FILE, manifest.to_bytes())
+        write_file(private / CARD_FILE, place.read(version, README))
+        (private / UNFINISHED).unlink()
     return manifest
 
 
@@ -79,7 +87,7 @@ def contents(
 
 
 def _loose(place: Place, version: Version, path: str, record: FileRecord) -> bytes:
-    data = place.fetch(version, path).read_bytes()
+    data = place.read(version, path)
     if not fits(record, data):
         data = place.fetch(version, path, again=True).read_bytes()
     return check(record, data, _DAMAGED)
@@ -111,7 +119,7 @@ def _is_there(path: Path, record: FileRecord) -> bool:
 
 def _refuse_others(folder: Path) -> None:
     """Refuse a folder in the way that no download began: what it holds is somebody's."""
-    if (folder / PRIVATE_FOLDER / MANIFEST_FILE).is_file() or not folder.is_dir():
+    if (folder / PRIVATE_FOLDER / UNFINISHED).is_file() or not folder.is_dir():
         return
     if any(path.name != PRIVATE_FOLDER for path in folder.iterdir()):
         raise ToolkitError(f"{folder}: is in the way; move it away, or remove it")

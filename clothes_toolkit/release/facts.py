@@ -46,6 +46,16 @@ class ReleaseFacts:
     source: str | None = None
     baselines: tuple[Baseline, ...] = ()
 
+    @property
+    def split_is_whole(self) -> bool:
+        """Whether `split.json` has exactly the photos that are there."""
+        photos = {(r.split, r.photo) for r in self.manifest.files if r.is_photo}
+        split = self.split
+        return split is not None and photos == {
+            *(("train", stem) for stem in split.train),
+            *(("test", stem) for stem in split.test),
+        }
+
 
 @dataclass(frozen=True)
 class CardFacts:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.inspection import Progress
 from clothes_toolkit.release.hub_errors import NotThereError
 from clothes_toolkit.release.hub_run import HubRun
-from clothes_toolkit.release.manifest import MANIFEST_FILE, Manifest, read_manifest
+from clothes_toolkit.release.manifest import (
+    MANIFEST_FILE,
+    Manifest,
+    read_manifest,
+    read_manifest_of,
+)
 from clothes_toolkit.release.package import README, Package
 from clothes_toolkit.release.places import State, Step
 from clothes_toolkit.release.repository import MAIN, Repository
 from clothes_toolkit.release.version import Version
 
-_DATA = (".parquet", ".png", ".jpg", ".jpeg", ".webp", ".zip", ".csv", ".json", ".jsonl", ".arrow")
+_OF_ANYBODY = (README, "LICENSE", "CITATION")
+"""How files begin that a repository may have before its first release."""
 
 
 class HubPlace:
@@ -61,7 +68,7 @@ class HubPlace:
         versions = tuple(sorted(version for version in found if version is not None))
         files = frozenset(self.repository.tree(MAIN))
         if not versions:
-            self._refuse_foreign(files)
+            self._refuse_foreign(files, refs.branches[MAIN])
         if self.private and not self.repository.is_private():
             raise RefusedError(f"{self.name}: is public already; leave --private out")
         head = refs.branches[MAIN]
@@ -69,17 +76,21 @@ class HubPlace:
 
     def manifest(self, version: Version) -> Manifest:
         """Return the manifest of a release."""
-        path = self.fetch(version, MANIFEST_FILE)
-        return read_manifest(path.read_bytes(), f"{self.name} {version.tag}")
+        return read_manifest_of(version, self.read(version, MANIFEST_FILE), self.name)
+
+    def files(self, version: Version) -> frozenset[str]:
+        """Return the paths of a release."""
+        return frozenset(self.repository.tree(version.tag))
+
+    def read(self, version: Version, path: str) -> bytes:
+        """Return a file of a release, which was not damaged on its way."""
+        with self._telling_of(version):
+            return self.repository.read(path, version.tag)
 
     def fetch(self, version: Version, path: str, *, again: bool = False) -> Path:
         """Fetch a file of a release through the client's cache, and return where it lies."""
-        try:
+        with self._telling_of(version):
             return self.repository.fetch(path, version.tag, again=again)
-        except NotThereError as error:
-            if error.what == "revision":
-                raise ToolkitError(f"{self.name}: has no release {version}") from error
-            raise
 
     def commit_of(self, version: Version) -> str:
         """Return the commit of a release's tag; raises `ToolkitError` where there is none."""
@@ -104,14 +115,40 @@ class HubPlace:
         """Remove the branch that an interrupted run left behind."""
         HubRun(self.repository, package, State()).drop_own_branch()
 
-    def _refuse_foreign(self, files: Collection[str]) -> None:
-        """Refuse a repository with data that no release of ours accounts for."""
-        if MANIFEST_FILE not in files and any(path.endswith(_DATA) for path in files):
-            raise RefusedError(
-                f"{self.name}: holds data that was not published by clothes-toolkit; name another "
-                "repository, or remove the data there"
-            )
+    def _refuse_foreign(self, files: Collection[str], head: str) -> None:
+        """Refuse a repository without a release that holds more than a new one does.
+
+        What an interrupted first release left there has a manifest of ours.
+        """
+        others = sorted(path for path in files if not path.startswith((".git", *_OF_ANYBODY)))
+        if not others:
+            return
+        if MANIFEST_FILE in files:
+            with suppress(ToolkitError):
+                read_manifest(self.repository.read(MANIFEST_FILE, head), self.name)
+                return
+        raise RefusedError(
+            f"{self.name}: holds {others[0]}, which was not published by clothes-toolkit; name "
+            "another repository, or remove the data there"
+        )
+
+    @contextmanager
+    def _telling_of(self, version: Version) -> Iterator[None]:
+        """Name the release where the Hub says that there is no such revision or file."""
+        try:
+            yield
+        except NotThereError as error:
+            if error.what == "revision":
+                raise NotThereError(f"{self.name}: has no release {version}", "revision") from error
+            if error.what == "file":
+                raise NotThereError(
+                    f"{self.name}: {version.tag} is no release of clothes-toolkit", "file"
+                ) from error
+            raise
 
     def _card(self, revision: str) -> str:
-        path = self.repository.fetch(README, revision)
-        return path.read_text(encoding="utf-8", errors="replace")
+        data = self.repository.read(README, revision)
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise ToolkitError(f"{self.name}: {README} is no UTF-8 text") from error

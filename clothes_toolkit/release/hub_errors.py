@@ -82,6 +82,11 @@ def told_plainly(repo: str) -> Iterator[None]:
         raise ToolkitError(f"{repo}: HF_HUB_OFFLINE is set; unset it to reach the Hub") from error
     except errors.HfHubHTTPError as error:
         raise _of_status(repo, error) from error
+    except ValueError as error:
+        # So the client says that the Hub refuses a card's metadata.
+        if not str(error).startswith("Invalid metadata"):
+            raise
+        raise ToolkitError(f"{repo}: the Hub refuses the card: {error}") from error
     except RuntimeError as error:
         # So the client says that an upload failed, and the answer is its cause.
         if not isinstance(error.__cause__, errors.HfHubHTTPError):

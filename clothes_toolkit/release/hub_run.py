@@ -1,8 +1,9 @@
 """One run of publishing to the Hub.
 
-A release is built on a branch, `publishing`, loaded back from there, and only then committed to
-`main` and tagged. The branch is the claim of whoever publishes: its first commit is the release's
-manifest, by which an interrupted run knows its own work, and another publisher that he is second.
+A release is built on a branch, loaded back from there, and only then committed to `main` and
+tagged. The branch is the claim of whoever publishes: its first commit holds the documents of the
+release, card and manifest among them, by which an interrupted run knows its own work, and another
+publisher that he is second. Two runs of the very same release go on with each other's work.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,17 @@ from typing import Any
 from clothes_toolkit.edits.lock import locked
 from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.inspection import Progress
-from clothes_toolkit.release.hub_errors import ChangedError, NotThereError, import_hub
-from clothes_toolkit.release.manifest import MANIFEST_FILE, read_manifest
+from clothes_toolkit.release.hub_errors import ChangedError, import_hub
 from clothes_toolkit.release.package import OURS, Package
 from clothes_toolkit.release.places import State, Step
-from clothes_toolkit.release.repository import MAIN, Refs, Repository, content_ids
+from clothes_toolkit.release.repository import MAIN, Repository, content_ids
 from clothes_toolkit.release.shards import Shard
 from clothes_toolkit.release.verify import verify
 
-BRANCH = "publishing"
+Tree = Mapping[str, str]
+"""Files by path, and what names the content of each."""
+
+BRANCH = "clothes-toolkit-publishing"
 
 
 class HubRun:
@@ -50,8 +53,6 @@ class HubRun:
         self.repository, self.package, self.state = repository, package, state
         self.on_step, self.on_progress = on_step, on_progress
         self.name = repository.name
-        self.manifest = package.manifest.to_bytes()
-        self.claim = hashlib.sha256(self.manifest).hexdigest()
 
     def release(self, kept: frozenset[str], *, private: bool, take_over: bool) -> None:
         """Carry it out, from wherever an interrupted run stopped.
@@ -66,14 +67,15 @@ class HubRun:
                 self.on_step("making the repository")
                 self.repository.create(private=private)
             head = self._expect_head()
-            if self._is_on(MAIN):
+            if self._is_whole(self.repository.tree(head)):
                 self.on_step("loading it back")
                 self._verify(head, work)
             else:
+                shards = self._shards_to_write(kept)
+                claimed = self._claim_branch(head, shards, take_over=take_over)
                 self.on_step("uploading")
-                claimed = self._claim_branch(head, take_over=take_over)
                 with self._dropped_if_refused():
-                    built = self._fill_branch(claimed, self._shards_to_write(kept), work)
+                    built = self._fill_branch(claimed, shards, work)
                     self.on_step("loading it back")
                     self._verify(built, work)
                 self.on_step("making it known")
@@ -84,7 +86,7 @@ class HubRun:
     def drop_own_branch(self) -> None:
         """Remove the branch, if it is of this release."""
         head = self.repository.head(BRANCH)
-        if head is not None and self._claimed(head) == self.claim:
+        if head is not None and self._is_claimed(self.repository.tree(head)):
             self.repository.drop_branch(BRANCH)
 
     def _expect_head(self) -> str:
@@ -97,18 +99,27 @@ class HubRun:
             )
         return head
 
-    def _is_on(self, branch: str) -> bool:
-        """Whether a branch has all files of the package by name, and its documents by content."""
-        tree = self.repository.tree(branch)
-        return self.package.sizes.keys() <= tree.keys() and all(
-            tree[path] in content_ids(data) for path, data in self.package.documents.items()
-        )
+    def _is_claimed(self, tree: Tree) -> bool:
+        """Whether a tree is, or is to be, this release: it has its documents."""
+        documents = self.package.documents
+        return all(tree.get(path) in content_ids(data) for path, data in documents.items())
 
-    def _claim_branch(self, main: str, *, take_over: bool) -> str:
-        """Take the branch, or go on where our own interrupted run stopped; return its commit."""
-        refs = self.repository.refs() or Refs()
-        head = refs.branches.get(BRANCH)
-        if head is not None and (take_over or self._is_left_over(head, refs)):
+    def _is_whole(self, tree: Tree) -> bool:
+        """Whether a tree has all files of this release by name, and its documents by content."""
+        return self.package.sizes.keys() <= tree.keys() and self._is_claimed(tree)
+
+    def _others(self, tree: Tree) -> Tree:
+        """Return the files of a tree that no release accounts for."""
+        ours = self.package.sizes
+        return {p: c for p, c in tree.items() if p not in ours and not p.startswith(OURS)}
+
+    def _claim_branch(self, main: str, shards: Sequence[Shard], *, take_over: bool) -> str:
+        """Take the branch, or go on where our own interrupted run stopped; return its commit.
+
+        What is to be written is first deleted there, so that a branch that has all files is whole.
+        """
+        head = self.repository.head(BRANCH)
+        if head is not None and (take_over or self._may_go(head, main)):
             self.repository.drop_branch(BRANCH)
             head = None
         if head is None:
@@ -116,28 +127,33 @@ class HubRun:
                 self.repository.create_branch(BRANCH, main)
             head = self.repository.head(BRANCH) or main
         if head != main:
-            claimed = self._claimed(head)
-            if claimed == self.claim:
-                return head
-            if claimed != self._claimed(main):
+            if not self._is_claimed(self.repository.tree(head)):
                 raise RefusedError(self._second())
+            self.on_step("going on with what a run that stopped, or still runs, has begun")
+            return head
+        kept = self.package.documents.keys() | {s.path for s in self.package.stored.shards}
+        kept -= {shard.path for shard in shards}
+        claim = [_add(path, data) for path, data in self.package.documents.items()]
+        claim += self._deletions(self.repository.tree(head), kept)
         try:
-            return self._commit(BRANCH, [_add(MANIFEST_FILE, self.manifest)], head)
+            return self._commit(BRANCH, claim, head, self._is_claimed)
         except ChangedError as error:
             raise RefusedError(self._second()) from error
 
-    def _is_left_over(self, head: str, refs: Refs) -> bool:
-        """Whether a branch is what a release that is long tagged left behind."""
-        claimed = self._claimed(head)
-        return claimed is not None and claimed in map(self._claimed, refs.tags.values())
+    def _may_go(self, head: str, main: str) -> bool:
+        """Whether a branch is of no more use.
 
-    def _claimed(self, revision: str) -> str | None:
-        """Return what tells the release that a revision is, or is to be, from all others."""
-        try:
-            data = self.repository.fetch(MANIFEST_FILE, revision).read_bytes()
-        except NotThereError:
-            return None
-        return hashlib.sha256(data).hexdigest()
+        One that is what the newest release is was left behind by it; one of this release must not
+        be gone on with where `main` has got other files since it began.
+        """
+        tree = self.repository.tree(head)
+        if head == main:
+            return False
+        newest = self.state.versions[-1:]
+        if newest and tree == self.repository.tree(newest[0].tag):
+            return True
+        others = self._others(self.repository.tree(main))
+        return self._is_claimed(tree) and self._others(tree) != others
 
     def _second(self) -> str:
         return (
@@ -156,17 +172,15 @@ class HubRun:
 
     def _fill_branch(self, head: str, shards: Sequence[Shard], work: Path) -> str:
         """Bring the branch to the package's content and return its commit."""
-        if self._is_on(BRANCH):
+        tree = self.repository.tree(head)
+        if self._is_whole(tree):
             return head
-        operations = list(self._upload(shards, work))
-        return self._commit(BRANCH, [*operations, *self._deletions(BRANCH)], head)
+        return self._commit(BRANCH, self._upload(shards, work), head, self._is_whole)
 
     def _upload(self, shards: Sequence[Shard], work: Path) -> Iterator[Any]:
         """Upload shard by shard, so that no more than one takes room, and give the operations."""
         total, done = sum(shard.size for shard in shards), 0
-        for path, data in self.package.documents.items():
-            yield _add(path, data)
-        for path, record in self.package.stored.loose.items():
+        for path, record in self.package.loose.items():
             yield self.repository.send(_add(path, self.package.read(record)), BRANCH)
         for shard in shards:
             file = work / "shard.parquet"
@@ -176,23 +190,34 @@ class HubRun:
             done += shard.size
             self.on_progress(done, total)
 
-    def _deletions(self, branch: str) -> Iterator[Any]:
+    def _deletions(self, tree: Tree, kept: Collection[str]) -> Iterator[Any]:
         delete = import_hub().CommitOperationDelete
-        for path in sorted(self.repository.tree(branch).keys() - self.package.sizes.keys()):
+        for path in sorted(tree.keys() - set(kept)):
             if path.startswith(OURS):
                 yield delete(path)
 
-    def _commit(self, branch: str, operations: Iterable[Any], parent: str) -> str:
-        """Commit to a branch whose head must be `parent`, and return the new head."""
+    def _commit(
+        self,
+        branch: str,
+        operations: Iterable[Any],
+        parent: str,
+        is_done: Callable[[Tree], bool],
+    ) -> str:
+        """Commit to a branch whose head must be `parent`, and return the new head.
+
+        Where the answer to a first try was lost, `is_done` tells by what is there.
+        """
         message = f"Release {self.package.version}"
         try:
-            return self.repository.commit(branch, list(operations), parent, message)
+            made = self.repository.commit(branch, list(operations), parent, message)
         except ChangedError:
-            # The answer to a first try may have been lost: what is there is ours then.
             head = self.repository.head(branch)
-            if head not in (None, parent) and self._claimed(str(head)) == self.claim:
-                return str(head)
-            raise
+            if head is None or head == parent or not is_done(self.repository.tree(head)):
+                raise
+            made = head
+        while self.repository.remarks:
+            self.on_step(f"the Hub remarks: {self.repository.remarks.pop(0)}")
+        return made
 
     @contextmanager
     def _dropped_if_refused(self) -> Iterator[None]:
@@ -206,7 +231,7 @@ class HubRun:
             raise
 
     def _verify(self, commit: str, work: Path) -> None:
-        for path, record in self.package.stored.loose.items():
+        for path, record in self.package.loose.items():
             data = self.repository.fetch(path, commit).read_bytes()
             if hashlib.sha256(data).hexdigest() != record.sha256:
                 raise RefusedError(f"{path}: was not stored as it is; nothing was released")
@@ -216,6 +241,10 @@ class HubRun:
 
     def _advance(self, built: str, main: str) -> str:
         """Bring `main` to what was verified, in one commit on what was planned for."""
+        wanted = self.repository.tree(built)
+        there = self.repository.tree(main)
+        if self._others(wanted) != self._others(there):
+            raise ToolkitError(f"{self.name}: what was verified is not what main would be")
         copy = import_hub().CommitOperationCopy
         documents = self.package.documents
         operations = [_add(path, data) for path, data in documents.items()]
@@ -224,15 +253,15 @@ class HubRun:
             for path in self.package.sizes
             if path not in documents
         ]
+        operations += self._deletions(there, self.package.sizes)
         try:
-            head = self._commit(MAIN, [*operations, *self._deletions(MAIN)], main)
+            head = self._commit(MAIN, operations, main, lambda tree: tree == wanted)
         except ChangedError as error:
             raise ChangedError(
                 f"{self.name}: somebody else changed main meanwhile; nothing of this release is on "
                 "main, run the command again"
             ) from error
-        wanted, there = self.repository.tree(built), self.repository.tree(head)
-        if any(there.get(path) != wanted[path] for path in self.package.sizes):
+        if self.repository.tree(head) != wanted:
             raise ToolkitError(f"{self.name}: main is not what was verified; it was not tagged")
         return head
 
@@ -242,8 +271,7 @@ class HubRun:
             self.repository.create_tag(tag, commit)
         except ChangedError as error:
             # Ours, where the answer to a first try was lost; or another's, which is never moved.
-            data = self.repository.fetch(MANIFEST_FILE, tag).read_bytes()
-            if read_manifest(data, tag).checksum != self.package.manifest.checksum:
+            if not self._is_whole(self.repository.tree(tag)):
                 raise RefusedError(
                     f"{self.name}: {tag} was made meanwhile, with other content"
                 ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -170,16 +170,24 @@ def read_manifest(data: bytes, name: str) -> Manifest:
             Layout(told["layout"]).value,
             str(told["scheme"]),
             dict(told["counts"]),
-            tuple(FileRecord(**record) for record in told["files"]),
+            tuple(_read_record(record) for record in told["files"]),
             told["version"],
             str(told["toolkit"]),
         )
         for record in manifest.files:
-            _check_path(record.path)
+            check_path(record.path)
         if manifest.checksum != told["checksum"]:
             raise ValueError("its checksum is not that of its files")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ToolkitError(f"{name}: is no {MANIFEST_FILE} ({error})") from error
+    return manifest
+
+
+def read_manifest_of(version: object, data: bytes, place: str) -> Manifest:
+    """Read the manifest of a release; raises `ToolkitError` where it is of another version."""
+    manifest = read_manifest(data, f"{place} v{version}")
+    if manifest.version != str(version):
+        raise ToolkitError(f"{place}: v{version} has the manifest of {manifest.version}")
     return manifest
 
 
@@ -188,14 +196,20 @@ def strokes_path(sketch: FileRecord) -> str:
     return f"{STROKES_FOLDER}/{sketch.name.rpartition('.')[0]}.json"
 
 
-def _check_path(path: str) -> None:
-    """Refuse a path that no release content has, such as one that leads out of the dataset."""
+def check_path(path: str) -> None:
+    """Raise `ValueError` for a path that no release has, such as one that leads out of it."""
     parts = PurePosixPath(path).parts
     folders = {folder for layout in Layout for folder in layout.folders} | {STROKES_FOLDER}
     if path in RELEASE_FILES:
         return
     if len(parts) != 2 or parts[0] not in folders or parts[1] in ("..", ".") or "\\" in path:
         raise ValueError(f"{path!r} is no path of a release")
+
+
+def _read_record(told: Mapping[str, Any]) -> FileRecord:
+    """Return a record; what a later toolkit may add is passed over."""
+    known = {field.name for field in fields(FileRecord)}
+    return FileRecord(**{key: value for key, value in told.items() if key in known})
 
 
 def _in_place(dataset: Dataset) -> Iterator[tuple[str, dict[str, str]]]:

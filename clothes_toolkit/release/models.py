@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clothes_toolkit.errors import ToolkitError
+from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.release.baselines import Baseline
 from clothes_toolkit.release.hub import HubPlace
-from clothes_toolkit.release.hub_errors import import_hub, patiently, told_plainly
+from clothes_toolkit.release.hub_errors import (
+    NotThereError,
+    import_hub,
+    patiently,
+    told_plainly,
+)
 from clothes_toolkit.release.package import TASK, Package
 from clothes_toolkit.release.places import Step
 
@@ -39,13 +44,15 @@ class TrainedModel:
 def models_of(package: Package, place: HubPlace) -> tuple[TrainedModel, ...]:
     """Return the networks that the run folders of a package's baselines hold.
 
-    Raises `ToolkitError` where there is none.
+    Raises `ToolkitError` where there is none, and `RefusedError` where its repository is another's.
     """
     found = tuple(_models(package, place.name))
     if not found:
         raise ToolkitError(
             "the run folders hold no networks (seed-0/model.safetensors); leave --models out"
         )
+    for model in found:
+        _refuse_foreign(model, place)
     return found
 
 
@@ -55,10 +62,11 @@ def push_models(package: Package, place: HubPlace, on_step: Step = lambda _what:
     What is there already, and the same, is not sent again. Raises as `HubPlace` does.
     """
     revision = place.commit_of(package.version)
+    private = place.repository.is_private()
     for model in models_of(package, place):
         on_step(f"pushing {model.repo}")
         with told_plainly(model.repo):
-            _push(model, place, revision)
+            _push(model, place, revision, private=private)
 
 
 def _models(package: Package, repo: str) -> Iterator[TrainedModel]:
@@ -70,17 +78,38 @@ def _models(package: Package, repo: str) -> Iterator[TrainedModel]:
                 yield TrainedModel(name, folder, baseline, run.seed)
 
 
-def _push(model: TrainedModel, place: HubPlace, revision: str) -> None:
+def _refuse_foreign(model: TrainedModel, place: HubPlace) -> None:
+    """Refuse a model's repository that was not made for this network."""
+    api = place.repository.api
+    try:
+        with told_plainly(model.repo):
+            files = patiently(lambda: api.list_repo_files(model.repo))
+    except NotThereError:
+        return
+    if _result_path(place) not in files and any(not path.startswith(".git") for path in files):
+        raise RefusedError(f"{model.repo}: is another model; rename the run folder")
+
+
+def _result_path(place: HubPlace) -> str:
+    return f".eval_results/{place.name.rpartition('/')[2]}.yaml"
+
+
+def _push(model: TrainedModel, place: HubPlace, revision: str, *, private: bool) -> None:
     hub, api = import_hub(), place.repository.api
     operations = [
         hub.CommitOperationAdd(name, model.folder / name)
         for name in FILES
         if (model.folder / name).is_file()
     ]
-    path = f".eval_results/{place.name.rpartition('/')[2]}.yaml"
-    operations.append(hub.CommitOperationAdd(path, _eval_results(model, place.name, revision)))
-    patiently(lambda: api.create_repo(model.repo, private=place.private, exist_ok=True))
-    api.create_commit(model.repo, operations, commit_message="Add the network and its result")
+    result = _eval_results(model, place.name, revision)
+    operations.append(hub.CommitOperationAdd(_result_path(place), result))
+    patiently(lambda: api.create_repo(model.repo, private=private, exist_ok=True))
+    # Twice the same commit is one: what is there already is not sent again.
+    patiently(
+        lambda: api.create_commit(
+            model.repo, operations, commit_message="Add the network and its result"
+        )
+    )
 
 
 def _eval_results(model: TrainedModel, dataset: str, revision: str) -> bytes:

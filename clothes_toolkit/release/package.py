@@ -13,6 +13,7 @@ from clothes_toolkit.errors import RefusedError
 from clothes_toolkit.release.baselines import Baseline
 from clothes_toolkit.release.manifest import MANIFEST_FILE, FileRecord, Manifest
 from clothes_toolkit.release.shards import (
+    AT_THE_ROOT,
     PAIRS,
     Shard,
     Stored,
@@ -55,20 +56,27 @@ class Package:
 
     @cached_property
     def documents(self) -> Mapping[str, bytes]:
-        """Files that are written for the release, by path."""
+        """Small files by path: those written for the release, and those at the root."""
         documents = {
             README: self.card.encode(),
             MANIFEST_FILE: self.manifest.to_bytes(),
             EVAL_FILE: _benchmark(self.card),
         }
-        return documents | {baseline.path: baseline.data for baseline in self.baselines}
+        root = {p: self.read(r) for p, r in self.stored.loose.items() if p in AT_THE_ROOT}
+        return documents | root | {baseline.path: baseline.data for baseline in self.baselines}
+
+    @property
+    def loose(self) -> Mapping[str, FileRecord]:
+        """Files that are stored as they are, and are no documents, by path."""
+        loose = self.stored.loose
+        return {path: record for path, record in loose.items() if path not in AT_THE_ROOT}
 
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Every path of the release with its size; of a shard that of its content."""
         sizes = {path: len(data) for path, data in self.documents.items()}
         sizes |= {shard.path: shard.size for shard in self.stored.shards}
-        sizes |= {path: record.size for path, record in self.stored.loose.items()}
+        sizes |= {path: record.size for path, record in self.loose.items()}
         return dict(sorted(sizes.items()))
 
     def read(self, record: FileRecord) -> bytes:

@@ -14,7 +14,12 @@ from clothes_toolkit.edits.lock import locked
 from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.inspection import Progress
 from clothes_toolkit.release.card import is_made_here, pointing_to, read_text
-from clothes_toolkit.release.manifest import MANIFEST_FILE, Manifest, read_manifest
+from clothes_toolkit.release.manifest import (
+    MANIFEST_FILE,
+    Manifest,
+    read_manifest,
+    read_manifest_of,
+)
 from clothes_toolkit.release.package import README, Package
 from clothes_toolkit.release.verify import verify
 from clothes_toolkit.release.version import Version
@@ -31,7 +36,7 @@ class State:
 
     Attributes:
         versions: released ones, sorted.
-        files: paths of the newest state; empty where there is none.
+        files: what the next release is built upon; empty where each is whole in itself.
         head: what tells this state from a later one.
         card: the newest card, or `None`.
     """
@@ -58,6 +63,12 @@ class Place(Protocol):
 
     def manifest(self, version: Version) -> Manifest:
         """Return the manifest of a release; raises `ToolkitError` where there is none."""
+
+    def files(self, version: Version) -> frozenset[str]:
+        """Return the paths of a release."""
+
+    def read(self, version: Version, path: str) -> bytes:
+        """Return a small file of a release."""
 
     def fetch(self, version: Version, path: str, *, again: bool = False) -> Path:
         """Return a file of a release; `again` distrusts what was fetched before."""
@@ -115,10 +126,8 @@ class FolderPlace:
         versions = self._versions()
         if not versions:
             return State()
-        newest = self.folder / versions[-1].tag
-        files = {p.relative_to(newest).as_posix() for p in newest.rglob("*") if p.is_file()}
-        card = read_text(newest / README)
-        return State(versions, frozenset(files), versions[-1].tag, card)
+        newest = versions[-1].tag
+        return State(versions, head=newest, card=read_text(self.folder / newest / README))
 
     def manifest(self, version: Version) -> Manifest:
         """Return the manifest of a release."""
@@ -126,7 +135,16 @@ class FolderPlace:
         if not path.is_file():
             there = ", ".join(map(str, self._versions())) or "none"
             raise ToolkitError(f"{self.folder}: has no release {version} (there: {there})")
-        return read_manifest(_read(path), str(path))
+        return read_manifest_of(version, _read(path), self.name)
+
+    def files(self, version: Version) -> frozenset[str]:
+        """Return the paths of a release."""
+        root = self._at(version)
+        return frozenset(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+
+    def read(self, version: Version, path: str) -> bytes:
+        """Return a small file of a release."""
+        return _read(self._at(version) / path)
 
     def fetch(self, version: Version, path: str, *, again: bool = False) -> Path:  # noqa: ARG002
         """Return a file of a release, which lies there."""
@@ -144,8 +162,8 @@ class FolderPlace:
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / LOCK_FILE):
             if self.state() != state:
-                raise ToolkitError(f"{self.folder}: has changed meanwhile; run it again")
-            target = self.folder / package.version.tag
+                raise RefusedError(f"{self.folder}: has changed meanwhile; run the command again")
+            target = self.folder.resolve() / package.version.tag
             with new_folder(target) as beside:
                 on_step("writing")
                 _write(package, beside, on_progress)
@@ -195,7 +213,7 @@ def _write(package: Package, folder: Path, on_progress: Progress) -> None:
     for path, data in package.documents.items():
         write_file(folder / path, data)
         done += len(data)
-    for path, record in package.stored.loose.items():
+    for path, record in package.loose.items():
         write_file(folder / path, package.read(record))
         done += record.size
     for shard in package.stored.shards:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from clothes_toolkit.errors import RefusedError
+from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.inspection import Progress
 from clothes_toolkit.release.changes import Changes, compare
 from clothes_toolkit.release.manifest import Manifest
@@ -45,6 +45,7 @@ class ReleasePlan:
         previous: the newest version there, or `None`.
         changes: since the newest version.
         files: what becomes of each.
+        missing: documents that were to be in a release that is done, and are not.
         is_done: whether the place has this version with this content.
     """
 
@@ -53,6 +54,7 @@ class ReleasePlan:
     previous: Version | None
     changes: Changes
     files: tuple[PlannedFile, ...] = ()
+    missing: tuple[str, ...] = ()
     is_done: bool = False
 
 
@@ -73,7 +75,7 @@ def plan_release(package: Package, place: Place, state: State) -> ReleasePlan:
         raise RefusedError(
             f"{version}: goes back behind {previous}, which {place.name} has; name a later version"
         )
-    before = place.manifest(previous)
+    before = _manifest(place, previous)
     changes = compare(before, package.manifest)
     if previous.step_to(version) < changes.step:
         raise RefusedError(
@@ -102,14 +104,28 @@ _NOTHING = Manifest("split", "open", {}, ())
 
 
 def _again(package: Package, place: Place, state: State) -> ReleasePlan:
-    released = place.manifest(package.version)
+    released = _manifest(place, package.version)
     changes = compare(released, package.manifest)
     if released.checksum != package.manifest.checksum:
         raise RefusedError(
             f"{package.version}: is released already, with other content ({_why(changes)}); a "
             f"release never changes, name {state.versions[-1].after(changes.step)} or later"
         )
-    return ReleasePlan(package, state, package.version, changes, is_done=True)
+    missing = sorted(package.documents.keys() - place.files(package.version))
+    return ReleasePlan(
+        package, state, package.version, changes, missing=tuple(missing), is_done=True
+    )
+
+
+def _manifest(place: Place, version: Version) -> Manifest:
+    """Return the manifest of a version that is there; refuse a tag that is none of ours."""
+    try:
+        return place.manifest(version)
+    except ToolkitError as error:
+        raise RefusedError(
+            f"{place.name}: {version.tag} cannot be gone on from ({error}); if it is no release, "
+            "remove the tag"
+        ) from error
 
 
 def _why(changes: Changes) -> str:

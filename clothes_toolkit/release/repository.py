@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.release.hub_errors import (
     NotThereError,
     import_hub,
@@ -38,10 +40,14 @@ class Repository:
     Args:
         name: ORG/NAME.
         endpoint: the Hub's address; left out, the usual one, or `HF_ENDPOINT`.
+
+    Attributes:
+        remarks: what the Hub had to say of commits that it took.
     """
 
     def __init__(self, name: str, endpoint: str | None = None) -> None:
         self.name = name
+        self.remarks: list[str] = []
         self.endpoint = endpoint or os.environ.get("HF_ENDPOINT")
 
     @cached_property
@@ -106,6 +112,23 @@ class Repository:
             found = self._call("hf_hub_download", path, revision=revision, force_download=again)
             return Path(found)
 
+    def read(self, path: str, revision: str) -> bytes:
+        """Return a file's content; one in the cache that was damaged on its way is fetched again.
+
+        Without a network what is in the cache is taken as it is. Raises `RefusedError` where what
+        is fetched again is damaged, too.
+        """
+        data = self.fetch(path, revision).read_bytes()
+        try:
+            wanted = self._content_id(path, revision)
+        except ToolkitError:
+            return data
+        if wanted not in content_ids(data):
+            data = self.fetch(path, revision, again=True).read_bytes()
+        if wanted not in content_ids(data):
+            raise RefusedError(f"{self.name}: {path} does not fit its checksum")
+        return data
+
     def create_branch(self, branch: str, revision: str) -> None:
         """Make a branch; raises `ChangedError` where it is there."""
         with told_plainly(self.name):
@@ -132,7 +155,8 @@ class Repository:
 
     def commit(self, branch: str, operations: Sequence[Any], parent: str, message: str) -> str:
         """Commit to a branch and return the commit; `ChangedError` if its head is not `parent`."""
-        with told_plainly(self.name):
+        with told_plainly(self.name), warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
             made = self._call(
                 "create_commit",
                 list(operations),
@@ -140,7 +164,14 @@ class Repository:
                 revision=branch,
                 parent_commit=parent,
             )
+        remarks = (str(r.message) for r in said if "README.md" in str(r.message))
+        self.remarks += [" ".join(remark.split()) for remark in remarks]
         return str(made.oid)
+
+    def _content_id(self, path: str, revision: str) -> str:
+        with told_plainly(self.name):
+            (found,) = self._call("get_paths_info", [path], revision=revision)
+        return str(found.lfs.sha256 if found.lfs else found.blob_id)
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         function = getattr(self.api, method)

@@ -219,11 +219,11 @@ def _gallery(manifest: Manifest, split: str) -> Iterator[Row]:
 
 
 def _cut(config: str, split: str, rows: Sequence[Row]) -> list[Shard]:
-    """Cut rows into shards of `SHARD_BYTES`; a split without rows is one empty shard."""
-    parts: list[list[Row]] = [[]]
+    """Cut rows into shards of `SHARD_BYTES`."""
+    parts: list[list[Row]] = []
     filled = 0
     for row in rows:
-        if parts[-1] and filled + row.size > SHARD_BYTES:
+        if not parts or filled + row.size > SHARD_BYTES:
             parts.append([])
             filled = 0
         parts[-1].append(row)

@@ -20,7 +20,7 @@ from clothes_toolkit.release.package import Package
 from clothes_toolkit.release.shards import CONFIGS, SPLITS
 
 TRIES = 3
-LOADER = (sys.executable, "-m", "clothes_toolkit.release.loading")
+LOADER = (sys.executable, "-P", "-m", "clothes_toolkit.release.loading")
 
 
 class LoadingError(ToolkitError):
@@ -39,7 +39,7 @@ def verify(
 
     Args:
         package: what was stored.
-        source: a folder, or ORG/NAME.
+        source: the absolute path of a folder, or ORG/NAME.
         revision: a commit of the Hub; `None` for a folder.
         work: an empty folder for the loader's caches.
         environment: variables that the loader needs beside the process's own.
@@ -117,6 +117,8 @@ def _loaded(
             stdout=subprocess.PIPE,
             stderr=errors,
             env=variables,
+            # A folder of this name where the caller stands would be loaded in its place.
+            cwd=work,
             text=True,
         )
         try:
@@ -132,7 +134,12 @@ def _loaded(
 def _reason(complaints: str) -> str:
     """Return what went wrong first: Python shows it before what followed from it."""
     found = re.search(r"^[A-Za-z_.]+(?:Error|Exception)\b.*", complaints, re.MULTILINE)
-    return found[0] if found else "no reason given"
+    if found is None:
+        return "no reason given"
+    # The client puts the answer's status below, beside addresses that may hold signatures.
+    status = re.search(r"^\d{3} (?:[A-Z][a-z]+ ?)+", complaints[found.end() :], re.MULTILINE)
+    reason = re.sub(r"\(Request ID[^)]*\)", "", found[0]).strip(" :")
+    return f"{reason}: {status[0].strip()}" if status and "HTTP" in reason else reason
 
 
 def _talk(process: subprocess.Popen[str], asked: str) -> Iterator[tuple[str, ...]]:

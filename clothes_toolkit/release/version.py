@@ -8,7 +8,8 @@ from enum import IntEnum
 
 from clothes_toolkit.errors import ToolkitError
 
-_FORM = re.compile(r"v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)", re.ASCII)
+_NUMBER = r"(0|[1-9][0-9]{0,8})"
+_FORM = re.compile(rf"v?{_NUMBER}\.{_NUMBER}\.{_NUMBER}", re.ASCII)
 
 
 class Step(IntEnum):
