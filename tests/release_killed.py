@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from clothes_toolkit.release.manifest import read_manifest
+from clothes_toolkit.release.shards import lay_out, take_out
 from tests.conftest import draw_picture
 from tests.hub import Hub, running_hub
 from tests.trees import Tree, tree
@@ -108,41 +110,53 @@ def complete(words: tuple[str, ...]) -> None:
 
 @dataclass
 class OnTheHub:
-    """`publish` to the Hub: version after version, each killed, perhaps twice, and completed."""
+    """`publish` to the Hub: version after version, each killed, perhaps more than once.
+
+    Every version has a sketch that the one before has not, so that there is something to send.
+    """
 
     hub: Hub
-    whole: Mapping[str, bytes]
     number: int = 0
 
     def words(self) -> tuple[str, ...]:
-        version = f"1.0.{self.number}"
+        version = f"1.{self.number}.0"
         return ("publish", "Set", "--repo-id", REPO, "--version", version, "--yes", "--jobs", "1")
+
+    def next(self) -> dict[str, str]:
+        """Make the next version and return what the Hub knows before it."""
+        self.number += 1
+        draw_picture(Path("Set/trainA/00001_03.png"), 1000 + self.number, photo=False)
+        return self.hub.refs(REPO)
 
     def check(self, before: Mapping[str, str]) -> str:
         """Make sure that what is known is whole; return how far the killed command came."""
         refs = self.hub.refs(REPO)
-        tag = refs.get(f"tags/v1.0.{self.number}")
-        for name in ("heads/main", f"tags/v1.0.{self.number}"):
+        tag = f"tags/v1.{self.number}.0"
+        for name in ("heads/main", tag):
             if name in refs and refs[name] != before["heads/main"]:
-                found = self.hub.files(REPO, refs[name])
-                _hold(self._is_whole(found), f"{name} is not what was to be released")
+                self._hold_whole(self.hub.files(REPO, refs[name]))
         _hold(all(refs.get(n) == c for n, c in before.items() if n[:4] == "tags"), "a tag moved")
-        if tag is not None:
+        if tag in refs:
             return "tagged"
         return "on main" if refs["heads/main"] != before["heads/main"] else "before main"
 
-    def _is_whole(self, files: Mapping[str, bytes]) -> bool:
-        rows = {p: d for p, d in files.items() if p.endswith((".parquet", ".toml"))}
-        told = json.loads(files["manifest.json"])
-        return rows == self.whole and told["version"] == f"1.0.{self.number}"
+    def _hold_whole(self, files: Mapping[str, bytes]) -> None:
+        """Take a release apart and compare it with the dataset, file by file."""
+        manifest = read_manifest(files["manifest.json"], "manifest.json")
+        _hold(manifest.version == f"1.{self.number}.0", f"it is {manifest.version}")
+        stored = lay_out(manifest)
+        found = {record.path: files[path] for path, record in stored.loose.items()}
+        for shard in stored.shards:
+            Path("shard.parquet").write_bytes(files[shard.path])
+            wanted = manifest.by_path
+            found |= {r.path: data for r, data in take_out(shard, Path("shard.parquet"), wanted)}
+        _hold(found == tree(Path("Set")), "what is known is not what was to be released")
 
     def kill(self, random: Random, takes: float) -> str:
-        self.number += 1
-        before = self.hub.refs(REPO)
-        while not killed_after(self.words(), instant(random, takes)):
+        before = self.next()
+        while not self._killed(random, takes, before):
             self.check(before)
-            self.number += 1
-            before = self.hub.refs(REPO)
+            before = self.next()
         found = self.check(before)
         while random.random() < 0.3:
             killed_after(self.words(), instant(random, takes))
@@ -152,14 +166,26 @@ class OnTheHub:
         _hold(not any("publishing" in name for name in self.hub.refs(REPO)), "a branch is left")
         return found
 
+    def _killed(self, random: Random, takes: float, before: Mapping[str, str]) -> bool:
+        """Kill at an instant, or, now and then, as soon as main has moved."""
+        if random.random() < 0.75:
+            return killed_after(self.words(), instant(random, takes))
+        process = start(self.words())
+        for _ in range(3000):
+            if self.hub.refs(REPO)["heads/main"] != before["heads/main"]:
+                break
+            time.sleep(0.005)
+        time.sleep(random.uniform(0, 0.05))
+        os.kill(process, signal.SIGKILL)
+        return finish(process) == GONE
+
 
 def kill_on_the_hub(kills: int, random: Random, hub: Hub) -> dict[str, int]:
     """Kill `publish` to the Hub."""
-    publisher = OnTheHub(hub, {})
+    publisher = OnTheHub(hub)
+    seconds_of(publisher.words())
+    publisher.next()
     takes = max(seconds_of(publisher.words()), 0.1)
-    files = hub.files(REPO, "main")
-    publisher.whole = {p: d for p, d in files.items() if p.endswith((".parquet", ".toml"))}
-    _hold(len(publisher.whole) == 5, f"unexpected files: {sorted(files)}")
     return dict(Counter(publisher.kill(random, takes) for _ in range(kills)))
 
 
@@ -183,9 +209,10 @@ def kill_in_a_folder(kills: int, random: Random) -> dict[str, int]:
     return dict(outcomes)
 
 
-def kill_downloads(kills: int, random: Random, source: str, version: str) -> dict[str, int]:
-    """Kill `download`, which must bring the same folder every time."""
-    words = ("download", source, "--version", version, "--out", "Back")
+def kill_downloads(kills: int, random: Random, source: str) -> dict[str, int]:
+    """Kill `download` of the newest release, which must bring the same folder every time."""
+    complete(("publish", "Set", "--repo-id", source, "--version", "2.0.0", "--yes"))
+    words = ("download", source, "--version", "2.0.0", "--out", "Back")
     takes = seconds_of(words)
     whole = tree(Path("Set"))
     outcomes: Counter[str] = Counter()
@@ -228,7 +255,7 @@ def main() -> None:
         found = {
             "publish to the Hub": kill_on_the_hub(asked.kills, random, hub),
             "publish to a folder": kill_in_a_folder(asked.kills, random),
-            "download from the Hub": kill_downloads(asked.kills, random, REPO, "1.0.0"),
+            "download from the Hub": kill_downloads(asked.kills, random, REPO),
         }
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
 

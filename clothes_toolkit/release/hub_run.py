@@ -19,7 +19,7 @@ from typing import Any
 from clothes_toolkit.edits.lock import locked
 from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.inspection import Progress
-from clothes_toolkit.release.hub_errors import ChangedError, import_hub
+from clothes_toolkit.release.hub_errors import ChangedError, NotThereError, import_hub
 from clothes_toolkit.release.package import OURS, Package
 from clothes_toolkit.release.places import State, Step
 from clothes_toolkit.release.repository import MAIN, Repository, content_ids
@@ -67,21 +67,38 @@ class HubRun:
                 self.on_step("making the repository")
                 self.repository.create(private=private)
             head = self._expect_head()
-            if self._is_whole(self.repository.tree(head)):
-                self.on_step("loading it back")
-                self._verify(head, work)
+            try:
+                head = self._bring_to_main(head, kept, work, take_over=take_over)
+            except NotThereError:
+                # Another run of the very same release may have finished, and taken the branch away.
+                if not self._is_tagged():
+                    raise
             else:
-                shards = self._shards_to_write(kept)
-                claimed = self._claim_branch(head, shards, take_over=take_over)
-                self.on_step("uploading")
-                with self._dropped_if_refused():
-                    built = self._fill_branch(claimed, shards, work)
-                    self.on_step("loading it back")
-                    self._verify(built, work)
-                self.on_step("making it known")
-                head = self._advance(built, head)
-            self._tag(head)
+                self._tag(head)
             self.drop_own_branch()
+
+    def _bring_to_main(
+        self, main: str, kept: frozenset[str], work: Path, *, take_over: bool
+    ) -> str:
+        """Return the commit of `main` that has the release, which was loaded back."""
+        if self._is_whole(self.repository.tree(main)):
+            self.on_step("loading it back")
+            self._verify(main, work)
+            return main
+        shards = self._shards_to_write(kept)
+        claimed = self._claim_branch(main, shards, take_over=take_over)
+        self.on_step("uploading")
+        with self._dropped_if_refused():
+            built = self._fill_branch(claimed, shards, work)
+            self.on_step("loading it back")
+            self._verify(built, work)
+        self.on_step("making it known")
+        return self._advance(built, main)
+
+    def _is_tagged(self) -> bool:
+        refs = self.repository.refs()
+        tag = self.package.version.tag
+        return refs is not None and tag in refs.tags and self._is_whole(self.repository.tree(tag))
 
     def drop_own_branch(self) -> None:
         """Remove the branch, if it is of this release."""
