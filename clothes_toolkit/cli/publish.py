@@ -7,19 +7,12 @@ from pathlib import Path
 import click
 
 from clothes_toolkit.cli.changing import may_change
-from clothes_toolkit.cli.common import (
-    dataset_argument,
-    jobs_option,
-    print_noted,
-    scheme_option,
-)
-from clothes_toolkit.cli.lazy import debug_option
+from clothes_toolkit.cli.common import print_noted
 from clothes_toolkit.cli.releasing import (
     carry_out,
     examine_dataset,
-    place_for,
-    place_options,
     print_release_plan,
+    release_options,
     say_step,
 )
 from clothes_toolkit.release.assemble import assemble
@@ -32,25 +25,15 @@ from clothes_toolkit.release.version import Version
 
 
 @click.command("publish")
-@dataset_argument
-@place_options
+@release_options
 @click.option(
     "--models", is_flag=True, help="Push the networks of the baselines, too: ORG/NAME-RUN-seed-N."
 )
-@click.option("--yes", is_flag=True, help="Publish without asking.")
-@click.option("--dry-run", is_flag=True, help="Show the plan, send nothing, and stop.")
-@scheme_option
-@jobs_option
-@debug_option
 def command(
     dataset: Path,
-    repo_id: str | None,
-    to: Path | None,
+    place: Place,
     version: Version,
     baselines: Path | None,
-    endpoint: str | None,
-    private: bool,
-    take_over: bool,
     models: bool,
     yes: bool,
     dry_run: bool,
@@ -73,7 +56,6 @@ def command(
       clothes-toolkit publish ./Clothes-V1 --repo-id ORG/Clothes-V1 --version 1.0.0 --dry-run
       clothes-toolkit publish ./Clothes-V1 --to ./releases --version 1.0.0
     """
-    place = place_for(dataset, repo_id, to, endpoint, private, take_over)
     package, state = _assembled(dataset, place, version, baselines, scheme, jobs)
     plan = plan_release(package, place, state)
     print_release_plan(plan, place)

@@ -7,37 +7,25 @@ from pathlib import Path
 import click
 
 from clothes_toolkit.cli.changing import may_change
-from clothes_toolkit.cli.common import dataset_argument, jobs_option, scheme_option
-from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.cli.releasing import (
     carry_out,
     examine_dataset,
-    place_for,
-    place_options,
     print_release_plan,
+    release_options,
 )
 from clothes_toolkit.naming import printable
+from clothes_toolkit.release.places import Place
 from clothes_toolkit.release.ritual import Item, Ritual
 from clothes_toolkit.release.version import Version
 
 
 @click.command("release")
-@dataset_argument
-@place_options
-@click.option("--yes", is_flag=True, help="Publish without asking.")
-@click.option("--dry-run", is_flag=True, help="Go through the checklist, send nothing, and stop.")
-@scheme_option
-@jobs_option
-@debug_option
+@release_options
 def command(
     dataset: Path,
-    repo_id: str | None,
-    to: Path | None,
+    place: Place,
     version: Version,
     baselines: Path | None,
-    endpoint: str | None,
-    private: bool,
-    take_over: bool,
     yes: bool,
     dry_run: bool,
     scheme: str,
@@ -52,7 +40,6 @@ def command(
     Example:
       clothes-toolkit release ./Clothes-V1 --repo-id ORG/Clothes-V1 --version 1.0.0 --baselines runs
     """
-    place = place_for(dataset, repo_id, to, endpoint, private, take_over)
     ritual = Ritual(examine_dataset(dataset, scheme, version, jobs), place, version, baselines)
     passed = [_print_item(item) for item in ritual.items()]
     plan = ritual.plan

@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
-from clothes_toolkit.cli.common import FOLDER, open_dataset, plural, print_noted, progress_bar
+from clothes_toolkit.cli.common import (
+    FOLDER,
+    dataset_argument,
+    jobs_option,
+    open_dataset,
+    plural,
+    print_noted,
+    progress_bar,
+    scheme_option,
+)
+from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.inspection import Progress
 from clothes_toolkit.naming import printable
@@ -52,30 +63,56 @@ endpoint_option = click.option(
 )
 
 
-def place_options(function: Function) -> Function:
-    """Add what says where a release goes."""
-    for option in (
+def release_options(function: Function) -> Function:
+    """Add the options of a command that releases; it is called with `place` for those of where to.
+
+    The command has the parameters dataset, place, version, baselines, yes, dry_run, scheme, jobs.
+    """
+
+    @wraps(function)
+    def command(
+        dataset: Path,
+        repo_id: str | None,
+        to: Path | None,
+        endpoint: str | None,
+        private: bool,
+        take_over: bool,
+        **others: Any,
+    ) -> Any:
+        place = _place(dataset, repo_id, to, endpoint, private=private, take_over=take_over)
+        return function(dataset=dataset, place=place, **others)
+
+    options = (
+        dataset_argument,
+        click.option("--repo-id", metavar="ORG/NAME", help="To this dataset of the Hub."),
+        click.option("--to", type=FOLDER, metavar="DIR", help="Or to a folder of releases."),
+        version_option("The release's version."),
+        click.option("--baselines", type=FOLDER, help="Run folders whose results join it."),
+        endpoint_option,
+        click.option("--private", is_flag=True, help="Make a new repository private."),
         click.option(
             "--take-over",
             is_flag=True,
             help="Drop what another publisher began, whose run is gone.",
         ),
-        click.option("--private", is_flag=True, help="Make a new repository private."),
-        endpoint_option,
-        click.option("--baselines", type=FOLDER, help="Run folders whose results join it."),
-        version_option("The release's version."),
-        click.option("--to", type=FOLDER, metavar="DIR", help="Or to a folder of releases."),
-        click.option("--repo-id", metavar="ORG/NAME", help="To this dataset of the Hub."),
-    ):
-        function = option(function)
-    return function
+        click.option("--yes", is_flag=True, help="Publish without asking."),
+        click.option("--dry-run", is_flag=True, help="Show the plan, send nothing, and stop."),
+        scheme_option,
+        jobs_option,
+        debug_option,
+    )
+    decorated: Any = command
+    for option in reversed(options):
+        decorated = option(decorated)
+    return cast(Function, decorated)
 
 
-def place_for(
+def _place(
     dataset: Path,
     repo_id: str | None,
     to: Path | None,
     endpoint: str | None,
+    *,
     private: bool,
     take_over: bool,
 ) -> Place:
