@@ -24,10 +24,10 @@ from random import Random
 
 from PIL import Image
 
-from clothes_toolkit.cli import main as command_line
 from clothes_toolkit.edits.change import apply, recover
 from clothes_toolkit.edits.plan import Plan, Step
 from tests.conftest import draw_picture
+from tests.forks import finish, hold, start
 from tests.trees import Tree, contents, tree
 
 IMPORTED_LATE = (
@@ -120,29 +120,6 @@ CASES = {
 }
 
 
-def start(folder: Path, arguments: tuple[str, ...]) -> int:
-    """Start a command in a folder and return its process."""
-    process = os.fork()
-    if process:
-        return process
-    try:
-        os.chdir(folder)
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 1)
-        os.dup2(silence, 2)
-        sys.argv = ["clothes-toolkit", *arguments, "--debug"]
-        command_line()
-    except SystemExit as stopped:
-        os._exit(stopped.code if isinstance(stopped.code, int) else 70)
-    finally:
-        os._exit(71)
-
-
-def finish(process: int) -> int:
-    """Wait for a process and return its exit status, or minus the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
 def wait_for_writing(case: Case, folder: Path) -> None:
     """Wait until a command has its lock, or for as long as that may take."""
     lock = folder / (f".{case.out}.lock" if case.out else "Set/.clothes/lock")
@@ -169,9 +146,9 @@ def kill(name: str, case: Case, kills: int, random: Random, work: Path) -> dict[
         status = finish(process)
         looking = max(looking, middle - begin)
         writing = max(writing, time.perf_counter() - middle)
-        _hold(status in (0, 1), f"{name} ended with {status}")
+        hold(status in (0, 1), f"{name} ended with {status}")
     after = tree(reference / (case.out or "Set"))
-    _hold(after != before, f"{name} changed nothing")
+    hold(after != before, f"{name} changed nothing")
     outcomes: Counter[str] = Counter()
     while outcomes["killed"] < kills:
         folder = work / "killed"
@@ -185,7 +162,7 @@ def kill(name: str, case: Case, kills: int, random: Random, work: Path) -> dict[
         os.kill(process, signal.SIGKILL)
         status = finish(process)
         outcomes["killed" if status == -signal.SIGKILL else "too late"] += 1
-        _hold(status in (-signal.SIGKILL, 0, 1), f"{name} ended with {status}")
+        hold(status in (-signal.SIGKILL, 0, 1), f"{name} ended with {status}")
         outcomes[_left(case, folder, before, after)] += 1
         shutil.rmtree(folder)
     return dict(outcomes)
@@ -194,33 +171,28 @@ def kill(name: str, case: Case, kills: int, random: Random, work: Path) -> dict[
 def _left(case: Case, folder: Path, before: Tree, after: Tree) -> str:
     """Check what a killed command left, and that the next one goes on; tell which it was."""
     root = folder / "Set"
-    _hold(set(before.values()) <= contents(root), "something is lost")
+    hold(set(before.values()) <= contents(root), "something is lost")
     if case.out:
         found = "after" if (folder / case.out).exists() else "before"
-        _hold(tree(root) == before, "the source was changed")
+        hold(tree(root) == before, "the source was changed")
         if found == "before":
-            _hold(finish(start(folder, case.arguments)) in (0, 1), "it cannot be repeated")
-        _hold(tree(folder / case.out) == after, "the new folder is not complete")
+            hold(finish(start(folder, case.arguments)) in (0, 1), "it cannot be repeated")
+        hold(tree(folder / case.out) == after, "the new folder is not complete")
         # Killed between the last two calls, it leaves its lock, which names a dead process.
         kept = {f".{case.out}.lock"} if found == "after" else set()
         there = {path.name for path in folder.iterdir()}
-        _hold(there - kept == {"Set", case.out}, f"something is left: {there}")
+        hold(there - kept == {"Set", case.out}, f"something is left: {there}")
         return found
     told = recover(root)
     now = tree(root)
-    _hold(now in (before, after), "neither as before nor as after")
-    _hold(set(before.values()) <= contents(root), "something is lost in recovery")
+    hold(now in (before, after), "neither as before nor as after")
+    hold(set(before.values()) <= contents(root), "something is lost in recovery")
     if now == before:
-        _hold(finish(start(folder, case.arguments)) in (0, 1), "it cannot be repeated")
-        _hold(tree(root) == after, "repeated, it does something else")
+        hold(finish(start(folder, case.arguments)) in (0, 1), "it cannot be repeated")
+        hold(tree(root) == after, "repeated, it does something else")
     if told:
         return "recovered"
     return "after" if now == after else "before"
-
-
-def _hold(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise AssertionError(otherwise)
 
 
 def main() -> None:

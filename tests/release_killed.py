@@ -25,6 +25,7 @@ from random import Random
 from clothes_toolkit.release.manifest import read_manifest
 from clothes_toolkit.release.shards import lay_out, take_out
 from tests.conftest import draw_picture
+from tests.forks import finish, hold, start
 from tests.hub import Hub, running_hub
 from tests.trees import Tree, tree
 
@@ -38,6 +39,8 @@ IMPORTED_LATE = (
 )
 REPO = "org/Clothes"
 GONE = -signal.SIGKILL
+SAID = Path("said.txt")
+"""What the commands print."""
 
 
 def make_dataset(root: Path) -> None:
@@ -55,34 +58,10 @@ def make_dataset(root: Path) -> None:
     (root / "clothes.toml").write_text("")
 
 
-def start(words: tuple[str, ...]) -> int:
-    """Start a command and return its process."""
-    process = os.fork()
-    if process:
-        return process
-    try:
-        from clothes_toolkit.cli import main
-
-        said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(said, 1)
-        os.dup2(said, 2)
-        sys.argv = ["clothes-toolkit", *words, "--debug"]
-        main()
-    except SystemExit as stopped:
-        os._exit(stopped.code if isinstance(stopped.code, int) else 70)
-    finally:
-        os._exit(71)
-
-
-def finish(process: int) -> int:
-    """Wait for a process and return its exit status, or minus the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
 def seconds_of(words: tuple[str, ...]) -> float:
     """Return how long a command takes that nobody kills."""
     begin = time.perf_counter()
-    _hold(finish(start(words)) == 0, f"{words[0]} fails: {Path('said.txt').read_text()[-3000:]}")
+    hold(finish(start(Path(), words, SAID)) == 0, f"{words[0]} fails: {SAID.read_text()[-3000:]}")
     return time.perf_counter() - begin
 
 
@@ -93,19 +72,19 @@ def instant(random: Random, takes: float) -> float:
 
 def killed_after(words: tuple[str, ...], delay: float) -> bool:
     """Start a command, kill it after some seconds; return whether it was still running."""
-    process = start(words)
+    process = start(Path(), words, SAID)
     time.sleep(delay)
     os.kill(process, signal.SIGKILL)
     status = finish(process)
-    said = Path("said.txt").read_text()[-3000:]
-    _hold(status in (0, GONE), f"{words[0]} ended with {status}: {said}")
+    said = SAID.read_text()[-3000:]
+    hold(status in (0, GONE), f"{words[0]} ended with {status}: {said}")
     return status == GONE
 
 
 def complete(words: tuple[str, ...]) -> None:
     """Run a command to its end."""
-    status = finish(start(words))
-    _hold(status == 0, f"repeated, it ends with {status}: {Path('said.txt').read_text()[-3000:]}")
+    status = finish(start(Path(), words, SAID))
+    hold(status == 0, f"repeated, it ends with {status}: {SAID.read_text()[-3000:]}")
 
 
 @dataclass
@@ -135,7 +114,7 @@ class OnTheHub:
         for name in ("heads/main", tag):
             if name in refs and refs[name] != before["heads/main"]:
                 self._hold_whole(self.hub.files(REPO, refs[name]))
-        _hold(all(refs.get(n) == c for n, c in before.items() if n[:4] == "tags"), "a tag moved")
+        hold(all(refs.get(n) == c for n, c in before.items() if n[:4] == "tags"), "a tag moved")
         if tag in refs:
             return "tagged"
         return "on main" if refs["heads/main"] != before["heads/main"] else "before main"
@@ -143,14 +122,14 @@ class OnTheHub:
     def _hold_whole(self, files: Mapping[str, bytes]) -> None:
         """Take a release apart and compare it with the dataset, file by file."""
         manifest = read_manifest(files["manifest.json"], "manifest.json")
-        _hold(manifest.version == f"1.{self.number}.0", f"it is {manifest.version}")
+        hold(manifest.version == f"1.{self.number}.0", f"it is {manifest.version}")
         stored = lay_out(manifest)
         found = {record.path: files[path] for path, record in stored.loose.items()}
         for shard in stored.shards:
             Path("shard.parquet").write_bytes(files[shard.path])
             wanted = manifest.by_path
             found |= {r.path: data for r, data in take_out(shard, Path("shard.parquet"), wanted)}
-        _hold(found == tree(Path("Set")), "what is known is not what was to be released")
+        hold(found == tree(Path("Set")), "what is known is not what was to be released")
 
     def kill(self, random: Random, takes: float) -> str:
         before = self.next()
@@ -162,15 +141,15 @@ class OnTheHub:
             killed_after(self.words(), instant(random, takes))
             found = self.check(before)
         complete(self.words())
-        _hold(self.check(before) == "tagged", "completed, it is not tagged")
-        _hold(not any("publishing" in name for name in self.hub.refs(REPO)), "a branch is left")
+        hold(self.check(before) == "tagged", "completed, it is not tagged")
+        hold(not any("publishing" in name for name in self.hub.refs(REPO)), "a branch is left")
         return found
 
     def _killed(self, random: Random, takes: float, before: Mapping[str, str]) -> bool:
         """Kill at an instant, or, now and then, as soon as main has moved."""
         if random.random() < 0.75:
             return killed_after(self.words(), instant(random, takes))
-        process = start(self.words())
+        process = start(Path(), self.words(), SAID)
         for _ in range(3000):
             if self.hub.refs(REPO)["heads/main"] != before["heads/main"]:
                 break
@@ -202,10 +181,10 @@ def kill_in_a_folder(kills: int, random: Random) -> dict[str, int]:
         released = Path("Releases/v1.0.0")
         outcomes["after" if released.exists() else "before"] += 1
         if released.exists():
-            _hold(tree(released) == _below(whole, "v1.0.0/"), "what is released is not whole")
+            hold(tree(released) == _below(whole, "v1.0.0/"), "what is released is not whole")
         complete(words)
         left = {path.name for path in Path("Releases").iterdir()}
-        _hold(tree(Path("Releases")) == whole, f"completed, it is something else: {left}")
+        hold(tree(Path("Releases")) == whole, f"completed, it is something else: {left}")
     return dict(outcomes)
 
 
@@ -225,18 +204,13 @@ def kill_downloads(kills: int, random: Random, source: str) -> dict[str, int]:
         outcomes["after" if done else "before"] += 1
         if not done:
             complete(words)
-        _hold(tree(Path("Back")) == whole, "what came back is something else")
-        _hold(not Path("Back.partial").exists(), "something is left")
+        hold(tree(Path("Back")) == whole, "what came back is something else")
+        hold(not Path("Back.partial").exists(), "something is left")
     return dict(outcomes)
 
 
 def _below(files: Tree, folder: str) -> Tree:
     return {p.removeprefix(folder): data for p, data in files.items() if p.startswith(folder)}
-
-
-def _hold(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise AssertionError(otherwise)
 
 
 def main() -> None:
