@@ -132,6 +132,15 @@ BASELINE = at_least(
         commit=either("string", "null"),
     ),
 )
+PATHS = {"type": "array", "items": TEXT}
+DIFF = at_least(
+    schema={"const": "clothes-toolkit/diff/1"},
+    added=PATHS,
+    removed=PATHS,
+    changed=PATHS,
+    moved={"type": "array", "items": exact(path=TEXT, to=TEXT)},
+    version_step={"enum": ["none", "patch", "minor", "major"]},
+)
 EVALUATE = at_least(
     schema={"const": "clothes-toolkit/evaluate/1"},
     n_queries=WHOLE,

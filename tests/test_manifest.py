@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from clothes_toolkit.release.manifest import (
 from clothes_toolkit.release.shards import SHARD_BYTES, lay_out
 from clothes_toolkit.release.version import Step, Version
 from tests.conftest import Run, draw_picture
+from tests.contract import DIFF
 from tests.releases import add_strokes
 
 versions = st.builds(Version, *[st.integers(0, 30)] * 3)
@@ -225,6 +227,7 @@ def test_diff_shows_what_changed(run: Run, sound: Path, tmp_path: Path) -> None:
         (new / f"train{path}").rename(new / f"test{path}")
     status, out, err = run("diff", sound, new, "--format", "json")
     assert (status, err) == (1, "")
+    jsonschema.validate(json.loads(out), DIFF)
     assert json.loads(out) == {
         "schema": "clothes-toolkit/diff/1",
         "added": ["trainA/00001_03.png"],

@@ -22,6 +22,7 @@ from clothes_toolkit.release.assemble import assemble, examine
 from clothes_toolkit.release.hub import HubPlace
 from clothes_toolkit.release.hub_run import BRANCH
 from clothes_toolkit.release.publish import plan_release, publish
+from clothes_toolkit.release.repository import Repository
 from clothes_toolkit.release.version import Version
 from tests.conftest import draw_picture
 from tests.hub import READER, STRANGER, WRITER, Hub, running_hub
@@ -703,6 +704,19 @@ def test_networks_are_pushed_with_their_results(
     assert api.repo_info(model).sha == head
     words = ("publish", full, "--to", tmp_path / "r", "--version", "1.0.0", *options)
     assert "--models goes with --repo-id" in call(*words, env=env).stderr
+
+
+def test_a_shard_that_is_no_lfs_file_to_the_hub(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It goes with the commit, which is made when its file has gone."""
+    repository = Repository("org/x")
+    monkeypatch.setattr(HfApi, "preupload_lfs_files", lambda *_, **__: None)
+    file = tmp_path / "shard.parquet"
+    file.write_bytes(b"rows")
+    operation = repository.send("pairs/x.parquet", file, "main")
+    file.unlink()
+    assert operation.path_or_fileobj == b"rows"
 
 
 def test_how_long_is_waited(monkeypatch: pytest.MonkeyPatch, hub: Hub, repo: str) -> None:

@@ -163,9 +163,9 @@ class HubRun:
         One that is what the newest release is was left behind by it; one of this release must not
         be gone on with where `main` has got other files since it began.
         """
-        tree = self.repository.tree(head)
         if head == main:
             return False
+        tree = self.repository.tree(head)
         newest = self.state.versions[-1:]
         if newest and tree == self.repository.tree(newest[0].tag):
             return True
@@ -185,7 +185,7 @@ class HubRun:
             return list(shards)
         released = self.repository.tree(self.state.versions[-1].tag)
         main = self.repository.tree(MAIN)
-        return [s for s in shards if s.path not in kept or released[s.path] != main.get(s.path)]
+        return [s for s in shards if s.path not in kept or released.get(s.path) != main[s.path]]
 
     def _fill_branch(self, head: str, shards: Sequence[Shard], work: Path) -> str:
         """Bring the branch to the package's content and return its commit."""
@@ -198,11 +198,11 @@ class HubRun:
         """Upload shard by shard, so that no more than one takes room, and give the operations."""
         total, done = sum(shard.size for shard in shards), 0
         for path, record in self.package.loose.items():
-            yield self.repository.send(_add(path, self.package.read(record)), BRANCH)
+            yield self.repository.send(path, self.package.read(record), BRANCH)
         for shard in shards:
             file = work / "shard.parquet"
             self.package.write(shard, file)
-            yield self.repository.send(_add(shard.path, file), BRANCH)
+            yield self.repository.send(shard.path, file, BRANCH)
             file.unlink()
             done += shard.size
             self.on_progress(done, total)
@@ -249,7 +249,7 @@ class HubRun:
 
     def _verify(self, commit: str, work: Path) -> None:
         for path, record in self.package.loose.items():
-            data = self.repository.fetch(path, commit).read_bytes()
+            data = self.repository.read(path, commit)
             if hashlib.sha256(data).hexdigest() != record.sha256:
                 raise RefusedError(f"{path}: was not stored as it is; nothing was released")
         endpoint = self.repository.endpoint

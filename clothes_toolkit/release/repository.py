@@ -147,10 +147,15 @@ class Repository:
         with told_plainly(self.name):
             self._call("create_tag", tag=tag, revision=commit)
 
-    def send(self, operation: Any, branch: str) -> Any:
-        """Upload what an operation is to commit later, and return it without its content."""
+    def send(self, path: str, content: bytes | Path, branch: str) -> Any:
+        """Upload a file, and return the operation that commits it; the file may go then."""
+        add = import_hub().CommitOperationAdd
+        operation = add(path, content)
         with told_plainly(self.name):
             self._call("preupload_lfs_files", [operation], revision=branch)
+        if isinstance(content, Path) and operation.path_or_fileobj:
+            # What is no LFS file to the Hub goes with the commit itself.
+            return add(path, content.read_bytes())
         return operation
 
     def commit(self, branch: str, operations: Sequence[Any], parent: str, message: str) -> str:
