@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: demo test test-slow lint smoke smoke-hub docs bench bench-duplicates clean
+.PHONY: demo test test-slow lint smoke docs bench bench-duplicates clean
 
 .venv/made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -26,14 +26,10 @@ lint: .venv/made
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-smoke: ## the command line with run-time dependencies only, in an environment of its own
+smoke: ## with run-time dependencies only, then with the [hub] extra alone, in an environment of its own
 	$(PYTHON) -m venv .venv-smoke
 	.venv-smoke/bin/python -m pip install --quiet .
 	.venv-smoke/bin/python tests/smoke.py
-	rm -rf .venv-smoke
-
-smoke-hub: ## releases with the [hub] extra alone, in an environment of its own
-	$(PYTHON) -m venv .venv-smoke
 	.venv-smoke/bin/python -m pip install --quiet ".[hub]"
 	.venv-smoke/bin/python tests/smoke_hub.py
 	rm -rf .venv-smoke

@@ -1,4 +1,4 @@
-"""Releases with the [hub] extra alone; run by `make smoke-hub`."""
+"""Releases with the [hub] extra alone; run by `make smoke`."""
 
 from __future__ import annotations
 

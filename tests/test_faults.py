@@ -51,7 +51,7 @@ def test_killed_commands_lose_nothing(kills: int) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
-@pytest.mark.parametrize("kills", [3, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(120, marks=pytest.mark.slow)])
 def test_killed_releases_are_completed(kills: int) -> None:
     """The slow one kills 360 times."""
     found = program("tests.release_killed", "--kills", str(kills))
