@@ -216,7 +216,7 @@ def loading() -> str:
             f"{row['rows']:,}",
             f"{row['ready_s']:.1f}",
             f"{row['rows_per_s']:,}",
-            str(row.get("ratio", "")),
+            f"{row['ratio']:.2f}" if "ratio" in row else "",
         ]
         for name, words in SETS.items()
         for who, row in _read("release")[name]["loading"].items()
