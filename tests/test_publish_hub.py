@@ -352,6 +352,11 @@ def test_a_card_that_was_broken_on_the_hub(
     assert "was edited" not in done.stdout
     hub.commit(repo, {"README.md": card.replace(b"license: unknown", b"license: cc0-1.0")})
     assert f"README.md was edited at {repo} since 1.0.1" in send("1.0.2", "--dry-run").stdout
+    # A Hub that has trouble is no tag that is none of ours.
+    hub.fail("HEAD", r"/resolve/.*manifest", status=401, times=99)
+    elsewhere = str(full.parent / "elsewhere")
+    assert "does not know this token" in told(send("1.0.2", HF_HOME=elsewhere), 2)
+    hub.heal()
     hub.commit(repo, {"README.md": b"\xff"})
     assert "README.md is no UTF-8 text" in told(send("1.0.2"), 2)
     hub.commit(repo, {"README.md": card.replace(b"<!-- end of load -->", b"")})

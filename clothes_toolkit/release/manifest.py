@@ -22,6 +22,10 @@ MANIFEST_FILE = "manifest.json"
 STROKES_FOLDER = "strokes"
 
 
+class ManifestError(ToolkitError):
+    """Something is no manifest, or not the one that was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileRecord:
     """One file of a release.
@@ -160,7 +164,7 @@ def make_manifest(
 def read_manifest(data: bytes, name: str) -> Manifest:
     """Read a `manifest.json`; errors call it `name`.
 
-    Raises `ToolkitError` where it is none, contradicts itself, or names a path outside a dataset.
+    Raises `ManifestError` where it is none, contradicts itself, or names a path outside a dataset.
     """
     try:
         told = json.loads(data)
@@ -179,15 +183,15 @@ def read_manifest(data: bytes, name: str) -> Manifest:
         if manifest.checksum != told["checksum"]:
             raise ValueError("its checksum is not that of its files")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ToolkitError(f"{name}: is no {MANIFEST_FILE} ({error})") from error
+        raise ManifestError(f"{name}: is no {MANIFEST_FILE} ({error})") from error
     return manifest
 
 
 def read_manifest_of(version: object, data: bytes, place: str) -> Manifest:
-    """Read the manifest of a release; raises `ToolkitError` where it is of another version."""
+    """Read the manifest of a release; raises `ManifestError` where it is of another version."""
     manifest = read_manifest(data, f"{place} v{version}")
     if manifest.version != str(version):
-        raise ToolkitError(f"{place}: v{version} has the manifest of {manifest.version}")
+        raise ManifestError(f"{place}: v{version} has the manifest of {manifest.version}")
     return manifest
 
 

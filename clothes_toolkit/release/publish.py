@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from clothes_toolkit.errors import RefusedError, ToolkitError
+from clothes_toolkit.errors import RefusedError
 from clothes_toolkit.inspection import Progress
 from clothes_toolkit.release.changes import Changes, compare
-from clothes_toolkit.release.manifest import Manifest
+from clothes_toolkit.release.hub_errors import NotThereError
+from clothes_toolkit.release.manifest import Manifest, ManifestError
 from clothes_toolkit.release.package import OURS, Package
 from clothes_toolkit.release.places import Place, State, Step
 from clothes_toolkit.release.shards import Shard, lay_out
@@ -121,7 +122,7 @@ def _manifest(place: Place, version: Version) -> Manifest:
     """Return the manifest of a version that is there; refuse a tag that is none of ours."""
     try:
         return place.manifest(version)
-    except ToolkitError as error:
+    except (ManifestError, NotThereError) as error:
         raise RefusedError(
             f"{place.name}: {version.tag} cannot be gone on from ({error}); if it is no release, "
             "remove the tag"
