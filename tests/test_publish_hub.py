@@ -419,7 +419,8 @@ def test_no_folder_of_the_same_name_is_loaded_in_its_place(
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("room", [pytest.param(2000, marks=SLOW), 9000])
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [2000, 9000])
 def test_no_room_for_a_shard_or_the_loader(
     hub: Hub, repo: str, full: Path, env: dict[str, str], send: Callable[..., Done], room: int
 ) -> None:
