@@ -55,7 +55,8 @@ class Case:
     out: str | None = None
 
 
-def _split_set(root: Path) -> None:
+def split_set(root: Path) -> None:
+    """Write a small dataset in split layout."""
     for split, numbers in (("train", range(1, 5)), ("test", range(5, 7))):
         for side in "AB":
             (root / f"{split}{side}").mkdir(parents=True)
@@ -67,7 +68,7 @@ def _split_set(root: Path) -> None:
 
 
 def _with_duplicates(root: Path) -> None:
-    _split_set(root)
+    split_set(root)
     for copy, (number, designer) in enumerate(((1, 3), (2, 1), (3, 4)), 7):
         with Image.open(root / f"trainB/{number:05}.png") as image:
             image.resize((60, 60)).save(root / f"trainB/{copy:05}.png")
@@ -76,7 +77,7 @@ def _with_duplicates(root: Path) -> None:
 
 
 def _with_faults(root: Path) -> None:
-    _split_set(root)
+    split_set(root)
     (root / "trainB/00001.png").rename(root / "trainB/00001.PNG")
     (root / "trainA/00002_01.png").rename(root / "trainB/00002_01.png")
     with (root / "testB/00005.png").open("ab") as file:
@@ -91,7 +92,7 @@ def _with_faults(root: Path) -> None:
 
 
 def _changed(root: Path) -> None:
-    _split_set(root)
+    split_set(root)
     steps = (
         Step("trainA/00001_01.png", "trainA/00001_05.png", "renamed"),
         Step("trainA/00002_01.png", "trainA/00003_01.png", "swapped"),
@@ -114,7 +115,7 @@ def _flat(root: Path) -> None:
 CASES = {
     "dedup": Case(_with_duplicates, ("dedup", "Set", "--apply", "--yes")),
     "fix": Case(_with_faults, ("fix", "Set", "--yes")),
-    "split": Case(_split_set, ("split", "Set", "--out", "New", "--test-photos", "3"), "New"),
+    "split": Case(split_set, ("split", "Set", "--out", "New", "--test-photos", "3"), "New"),
     "import": Case(_flat, ("import", "Set", "--out", "New"), "New"),
     "undo": Case(_changed, ("undo", "Set", "--yes")),
 }

@@ -27,6 +27,7 @@ from clothes_toolkit.release.shards import lay_out, take_out
 from tests.conftest import draw_picture
 from tests.forks import finish, hold, start
 from tests.hub import Hub, running_hub
+from tests.killed import split_set
 from tests.trees import Tree, tree
 
 IMPORTED_LATE = (
@@ -45,14 +46,7 @@ SAID = Path("said.txt")
 
 def make_dataset(root: Path) -> None:
     """Write a small dataset with strokes."""
-    for split, numbers in (("train", range(1, 7)), ("test", range(7, 10))):
-        for side in "AB":
-            (root / f"{split}{side}").mkdir(parents=True)
-        for number in numbers:
-            draw_picture(root / f"{split}B/{number:05}.png", number, photo=True)
-            for designer in (1, 2):
-                path = root / f"{split}A/{number:05}_0{designer}.png"
-                draw_picture(path, 100 * designer + number, photo=False)
+    split_set(root)
     (root / "strokes").mkdir()
     (root / "strokes" / "00001_01.json").write_text("{}")
     (root / "clothes.toml").write_text("")

@@ -19,7 +19,7 @@ from clothes_toolkit.release import places
 from clothes_toolkit.release.assemble import assemble, examine
 from clothes_toolkit.release.download import UNFINISHED
 from clothes_toolkit.release.places import FolderPlace
-from clothes_toolkit.release.publish import plan_release, publish
+from clothes_toolkit.release.publish import ReleasePlan, plan_release, publish
 from clothes_toolkit.release.version import Version
 from tests.conftest import Run, draw_picture
 from tests.releases import COMMAND, add_strokes, loaded, write_result
@@ -43,6 +43,13 @@ def pixels(path: Path) -> list[object]:
     with Image.open(path) as image:
         upright = image.convert("RGB")
         return [list(upright.size), hashlib.sha256(upright.tobytes()).hexdigest()]
+
+
+def planned(root: Path, place: FolderPlace) -> ReleasePlan:
+    """Return the plan of the first release of a dataset."""
+    state, version = place.state(), Version(1, 0, 0)
+    found = examine(Dataset.open(root), version)
+    return plan_release(assemble(found, place, state, version), place, state)
 
 
 def released(root: Path) -> dict[str, bytes]:
@@ -297,9 +304,7 @@ def test_a_file_that_changes_while_it_is_published_stops_the_release(
     full: Path, tmp_path: Path
 ) -> None:
     place = FolderPlace(tmp_path / "releases")
-    found = examine(Dataset.open(full), Version(1, 0, 0))
-    state = place.state()
-    plan = plan_release(assemble(found, place, state, Version(1, 0, 0)), place, state)
+    plan = planned(full, place)
     draw_picture(full / "trainA" / "00001_01.png", 80, photo=False)
     with pytest.raises(RefusedError, match=r"trainA/00001_01\.png: has changed since"):
         publish(plan, place)
@@ -310,9 +315,7 @@ def test_a_file_that_changes_after_it_was_written_stops_the_release(
     full: Path, tmp_path: Path
 ) -> None:
     place = FolderPlace(tmp_path / "releases")
-    found = examine(Dataset.open(full), Version(1, 0, 0))
-    state = place.state()
-    plan = plan_release(assemble(found, place, state, Version(1, 0, 0)), place, state)
+    plan = planned(full, place)
 
     def spoil(step: str) -> None:
         if step == "loading it back":
@@ -328,9 +331,7 @@ def test_what_was_stored_wrongly_is_never_released(
 ) -> None:
     """Each way to store something else than the folder is found by loading it back."""
     place = FolderPlace(tmp_path / "releases")
-    found = examine(Dataset.open(full), Version(1, 0, 0))
-    state = place.state()
-    plan = plan_release(assemble(found, place, state, Version(1, 0, 0)), place, state)
+    plan = planned(full, place)
     write = places._write
 
     def swapped(folder: Path) -> None:

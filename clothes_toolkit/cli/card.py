@@ -13,8 +13,8 @@ from clothes_toolkit.edits.files import write_file
 from clothes_toolkit.naming import printable
 from clothes_toolkit.release.assemble import name_for
 from clothes_toolkit.release.baselines import read_baselines
-from clothes_toolkit.release.card import CARD_FILE, read_card, read_text, render_card
-from clothes_toolkit.release.facts import clothes_v1_facts, facts_of, release_facts
+from clothes_toolkit.release.card import CARD_FILE, read_card, render_card
+from clothes_toolkit.release.facts import clothes_v1_facts, facts_of
 
 
 @click.command("card")
@@ -55,20 +55,16 @@ def command(
         raise click.UsageError("name a DATASET, or --expect clothes-v1")
     if dataset is None:
         target = out or Path(CARD_FILE)
-        _write(render_card(clothes_v1_facts(), _existing(target), str(target)), target)
+        _write(render_card(clothes_v1_facts(), read_card(target), str(target)), target)
         return 0
     found = examine_dataset(dataset, scheme, None, jobs)
     measured = read_baselines(baselines, found.manifest) if baselines else ()
     name = repo_id.rpartition("/")[2] if repo_id else name_for(found.dataset)
-    target = out or found.dataset.root / CARD_FILE
-    facts = release_facts(found.dataset, found.manifest, found.report, baselines=measured)
-    own = _existing(target) if out is None else _existing(out) or read_card(found.dataset)
-    _write(render_card(facts_of(found.dataset, name, facts), own, str(target)), target)
+    beside = found.dataset.root / CARD_FILE
+    target = out or beside
+    facts = facts_of(found.dataset, name, found.manifest, found.report, baselines=measured)
+    _write(render_card(facts, read_card(target) or read_card(beside), str(target)), target)
     return 0
-
-
-def _existing(target: Path) -> str | None:
-    return read_text(target) if target.is_file() else None
 
 
 def _write(card: str, target: Path) -> None:

@@ -25,7 +25,7 @@ from clothes_toolkit.cli.lazy import debug_option
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.inspection import Progress
 from clothes_toolkit.naming import printable
-from clothes_toolkit.release.assemble import Examined, examine, lost_edits
+from clothes_toolkit.release.assemble import Examined, examine
 from clothes_toolkit.release.hub import HubPlace
 from clothes_toolkit.release.package import README
 from clothes_toolkit.release.places import FolderPlace, Place
@@ -154,7 +154,7 @@ def print_release_plan(plan: ReleasePlan, place: Place) -> None:
         f"  {plural(len(sent), 'file')} to write, {_bytes(sum(f.size or 0 for f in sent))}; "
         f"{deleted} deleted; tag {package.version.tag}"
     )
-    if lost_edits(package, place, plan.state):
+    if plan.loses_edits:
         click.secho(
             f"  {README} was edited at {printable(place.name)} since {plan.previous}, and the card "
             "beside the dataset replaces it",
@@ -197,9 +197,7 @@ def _since(plan: ReleasePlan) -> str:
     changes = plan.changes
     if changes.is_empty:
         return f"the same content as {plan.previous}"
-    counts = ((len(getattr(changes, w)), w) for w in ("added", "removed", "changed", "moved"))
-    words = ", ".join(f"{n} {word}" for n, word in counts if n)
-    return f"since {plan.previous}: {words} (a {changes.step.word} step)"
+    return f"since {plan.previous}: {changes.counted()} (a {changes.step.word} step)"
 
 
 def _bytes(size: int) -> str:

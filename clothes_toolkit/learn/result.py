@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+SCHEMA = "clothes-toolkit/baseline/1"
 Q_VALUES = (1, 5, 10)
 
 
@@ -88,7 +89,7 @@ class BaselineResult:
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         return {
-            "schema": "clothes-toolkit/baseline/1",
+            "schema": SCHEMA,
             **self.facts,
             **{f"acc@{q}": self.accuracy(q) for q in Q_VALUES},
             "acc@1_ci95": list(self.interval),

@@ -14,11 +14,6 @@ from clothes_toolkit.split import split_of
 LEAK = "split-leak"
 
 
-def open_errors(report: Report) -> tuple[Finding, ...]:
-    """Return the errors that nobody accepted."""
-    return report.open_findings(Severity.ERROR)
-
-
 def leaks(report: Report) -> tuple[Finding, ...]:
     """Return the leaks of the split, accepted ones included: no word of a maintainer mends them."""
     return tuple(finding for finding in report.findings if finding.rule == LEAK)
@@ -36,7 +31,7 @@ def admit(dataset: Dataset, report: Report, manifest: Manifest) -> None:
             f"{root}: the split leaks, {_listed(found)}; a leak cannot be accepted, "
             "`clothes-toolkit split` makes one without"
         )
-    if found := open_errors(report):
+    if found := report.open_findings(Severity.ERROR):
         raise RefusedError(
             f"{root}: is not sound, {_listed(found)}; mend it, or accept findings in clothes.toml "
             f"(`clothes-toolkit validate {root}` shows all)"
@@ -52,11 +47,10 @@ def admit(dataset: Dataset, report: Report, manifest: Manifest) -> None:
 def _check_name(path: str) -> None:
     try:
         check_path(path)
+        can_travel = path.isprintable()
     except ValueError:
-        printed = False
-    else:
-        printed = path.isprintable()
-    if not printed:
+        can_travel = False
+    if not can_travel:
         raise RefusedError(f"{printable(path)}: a name that not every system can hold")
 
 

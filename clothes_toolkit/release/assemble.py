@@ -11,8 +11,8 @@ from clothes_toolkit.images import ImageFacts
 from clothes_toolkit.inspection import Progress, inspect_images
 from clothes_toolkit.release.admission import admit
 from clothes_toolkit.release.baselines import read_baselines
-from clothes_toolkit.release.card import CARD_FILE, owners_words, read_card, render_card
-from clothes_toolkit.release.facts import facts_of, release_facts
+from clothes_toolkit.release.card import CARD_FILE, read_card, render_card
+from clothes_toolkit.release.facts import facts_of
 from clothes_toolkit.release.manifest import Manifest, make_manifest
 from clothes_toolkit.release.package import README, Package
 from clothes_toolkit.release.places import Place, State
@@ -65,26 +65,21 @@ def assemble(
     """
     admit(found.dataset, found.report, found.manifest)
     measured = read_baselines(baselines, found.manifest) if baselines else ()
-    told = release_facts(
-        found.dataset, found.manifest, found.report, source=place.source, baselines=measured
+    facts = facts_of(
+        found.dataset,
+        name_for(found.dataset, place),
+        found.manifest,
+        found.report,
+        source=place.source,
+        baselines=measured,
     )
-    facts = facts_of(found.dataset, name_for(found.dataset, place), told)
-    own = read_card(found.dataset)
+    beside = found.dataset.root / CARD_FILE
+    own = read_card(beside)
     if own is not None:
-        card = render_card(facts, own, str(found.dataset.root / CARD_FILE))
+        card = render_card(facts, own, str(beside))
     else:
         card = render_card(facts, state.card, f"{place.name}: {README}")
     return Package(found.dataset.root, version, found.manifest, card, measured)
-
-
-def lost_edits(package: Package, place: Place, state: State) -> bool:
-    """Whether the owners' words at a place were edited since its newest release, and would go."""
-    if not state.versions or state.card is None:
-        return False
-    released = place.read(state.versions[-1], README).decode("utf-8", "replace")
-    cards = (released, state.card, package.card)
-    before, there, ours = (owners_words(card, f"{place.name}: {README}") for card in cards)
-    return there not in (before, ours)
 
 
 def name_for(dataset: Dataset, place: Place | None = None) -> str:

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from clothes_toolkit.errors import RefusedError, ToolkitError
-from clothes_toolkit.learn.result import Q_VALUES, BaselineResult
+from clothes_toolkit.learn.result import Q_VALUES, SCHEMA, BaselineResult
 from clothes_toolkit.release.manifest import Manifest
 
 RESULT_FILE = "result.json"
 FOLDER = "baselines"
-SCHEMA = "clothes-toolkit/baseline/1"
 
 
 @dataclass(frozen=True, slots=True)

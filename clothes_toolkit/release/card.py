@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clothes_toolkit.dataset import Dataset
 from clothes_toolkit.errors import MissingExtraError, RefusedError, ToolkitError
 from clothes_toolkit.release.blocks import BLOCKS, make_block
 from clothes_toolkit.release.facts import CardFacts
@@ -43,7 +42,7 @@ def render_card(facts: CardFacts, existing: str | None = None, name: str = CARD_
         body = _body(facts, story_of(facts))
     for block in BLOCKS:
         body = _with_block(body, block, make_block(block, facts), name)
-    return f"---\n{_without_determined(front)}{_yaml(_determined(facts))}---\n{body}"
+    return _joined(front, _determined(facts), body)
 
 
 def owners_words(card: str, name: str) -> str:
@@ -55,9 +54,8 @@ def owners_words(card: str, name: str) -> str:
     return _without_determined(front) + body
 
 
-def read_card(dataset: Dataset) -> str | None:
-    """Return the card beside a dataset, or `None`; raises `ToolkitError` if it cannot be read."""
-    path = dataset.root / CARD_FILE
+def read_card(path: Path) -> str | None:
+    """Return a card, or `None` if there is none; raises `ToolkitError` if it cannot be read."""
     return read_text(path) if path.is_file() else None
 
 
@@ -84,7 +82,7 @@ def pointing_to(folder: str, card: str) -> str:
         for files in config["data_files"]:
             files["path"] = f"{folder}/{files['path']}"
     determined = {key: metadata[key] for key in DETERMINED if key in metadata}
-    return f"---\n{_without_determined(front)}{_yaml(determined)}---\n{body}"
+    return _joined(front, determined, body)
 
 
 def _apart(card: str, name: str) -> tuple[str, str]:
@@ -97,6 +95,11 @@ def _apart(card: str, name: str) -> tuple[str, str]:
         return "", plain
     _read_yaml(found[1], name)
     return found[1], plain[found.end() :]
+
+
+def _joined(front: str, determined: Mapping[str, Any], body: str) -> str:
+    """Return a card of the owners' metadata, what the data determines of it, and a body."""
+    return f"---\n{_without_determined(front)}{_yaml(determined)}---\n{body}"
 
 
 def _read_yaml(front: str, name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from clothes_toolkit.release.manifest import FileRecord, Manifest
+from clothes_toolkit.release.manifest import IMAGE_FOLDERS, FileRecord, Manifest
 from clothes_toolkit.release.version import Step
 
 
@@ -31,6 +31,11 @@ class Changes:
     def is_empty(self) -> bool:
         """Whether nothing changed."""
         return not (self.added or self.removed or self.changed or self.moved)
+
+    def counted(self) -> str:
+        """Return how many files were added, removed, changed and moved, in words."""
+        kinds = ("added", "removed", "changed", "moved")
+        return ", ".join(f"{n} {kind}" for kind in kinds if (n := len(getattr(self, kind))))
 
     def to_json(self) -> dict[str, Any]:
         """Return the changes as JSON values, schema `clothes-toolkit/diff/1`."""
@@ -96,10 +101,7 @@ def _step(touched: Iterable[FileRecord]) -> Step:
     """Return how far changed files move a version, see `Step`."""
     step = Step.NONE
     for record in touched:
-        is_image = record.path.partition("/")[0] in _IMAGE_FOLDERS
+        is_image = record.path.partition("/")[0] in IMAGE_FOLDERS
         of_file = Step.MINOR if is_image else Step.PATCH
         step = max(step, Step.MAJOR if record.split == "test" else of_file)
     return step
-
-
-_IMAGE_FOLDERS = ("trainA", "trainB", "testA", "testB", "A", "B")

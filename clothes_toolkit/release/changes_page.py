@@ -16,7 +16,7 @@ SHOWN = 200
 def to_html(old: Snapshot, new: Snapshot, changes: Changes) -> str:
     """Return the page; its pictures are inside."""
     step = f"version step: {changes.step.word}"
-    subtitle = "Nothing changed." if changes.is_empty else f"{_counted(changes)}; {step}"
+    subtitle = "Nothing changed." if changes.is_empty else f"{changes.counted()}; {step}"
     came_from = {to: path for path, to in changes.moved}
     again = [(came_from.get(path, path), path) for path in changes.changed]
     moved = {to: path for path, to in changes.moved if to not in changes.changed}
@@ -27,11 +27,6 @@ def to_html(old: Snapshot, new: Snapshot, changes: Changes) -> str:
         *_one_sided("Moved", new, sorted(moved), moved),
     ]
     return page(f"{old.name} → {new.name}", subtitle, body)
-
-
-def _counted(changes: Changes) -> str:
-    words = ("added", "removed", "changed", "moved")
-    return ", ".join(f"{len(getattr(changes, w))} {w}" for w in words if getattr(changes, w))
 
 
 def _one_sided(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clothes_toolkit.cache import PRIVATE_FOLDER
 from clothes_toolkit.dataset import Layout
-from clothes_toolkit.edits.files import file_sha256, new_folder, partial_folder, write_file
+from clothes_toolkit.edits.files import new_folder, partial_folder, write_file
 from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.inspection import Progress
 from clothes_toolkit.release.card import CARD_FILE
@@ -53,7 +53,7 @@ def download(
         private = beside / PRIVATE_FOLDER
         private.mkdir(exist_ok=True)
         (private / UNFINISHED).touch()
-        missing = {r.path for r in manifest.files if not _is_there(beside / r.path, r)}
+        missing = {r.path for r in manifest.files if not r.is_at(beside / r.path)}
         _remove_others(beside, manifest)
         for folder in (*Layout(manifest.layout).folders, STROKES_FOLDER):
             (beside / folder).mkdir(exist_ok=True)
@@ -109,12 +109,6 @@ def _of_shard(
         except RefusedError:
             if again:
                 raise
-
-
-def _is_there(path: Path, record: FileRecord) -> bool:
-    return (
-        path.is_file() and path.stat().st_size == record.size and file_sha256(path) == record.sha256
-    )
 
 
 def _refuse_others(folder: Path) -> None:

@@ -32,19 +32,23 @@ class ReleaseFacts:
     """What is known of one release, and not of the dataset as such.
 
     Attributes:
-        version, source: X.Y.Z and ORG/NAME on the Hub; `None` where there is none.
         manifest: its files.
         report: what `validate` said.
         split: what its `split.json` says, or `None`.
+        source: ORG/NAME on the Hub, or `None`.
         baselines: results that were measured on it.
     """
 
     manifest: Manifest
     report: Report
     split: Split | None = None
-    version: str | None = None
     source: str | None = None
     baselines: tuple[Baseline, ...] = ()
+
+    @property
+    def version(self) -> str | None:
+        """X.Y.Z, or `None` for a folder that is not released."""
+        return self.manifest.version
 
     @property
     def split_is_whole(self) -> bool:
@@ -81,16 +85,24 @@ class CardFacts:
     toolkit: str = field(default=__version__)
 
 
-def facts_of(dataset: Dataset, name: str, release: ReleaseFacts) -> CardFacts:
-    """Return the facts of a dataset's release."""
-    stored = lay_out(release.manifest)
+def facts_of(
+    dataset: Dataset,
+    name: str,
+    manifest: Manifest,
+    report: Report,
+    *,
+    source: str | None = None,
+    baselines: tuple[Baseline, ...] = (),
+) -> CardFacts:
+    """Return the facts of a dataset; raises `ToolkitError` for a `split.json` that is none."""
+    stored = lay_out(manifest)
     contents = tuple(
         Contents(config, split, len(rows), sum(row.size for row in rows))
         for config in CONFIGS
         for split in SPLITS
         for rows in [stored.rows(config, split)]
     )
-    counts = release.manifest.counts
+    counts = manifest.counts
     return CardFacts(
         name,
         counts,
@@ -98,21 +110,8 @@ def facts_of(dataset: Dataset, name: str, release: ReleaseFacts) -> CardFacts:
         dataset.scheme is Scheme.CLOTHES and _are_those_of(counts, CLOTHES_V1),
         contents,
         stored.has_strokes,
-        release,
+        ReleaseFacts(manifest, report, split_of(dataset), source, baselines),
     )
-
-
-def release_facts(
-    dataset: Dataset,
-    manifest: Manifest,
-    report: Report,
-    *,
-    source: str | None = None,
-    baselines: tuple[Baseline, ...] = (),
-) -> ReleaseFacts:
-    """Return what is known of a release; raises `ToolkitError` for a `split.json` that is none."""
-    split = split_of(dataset)
-    return ReleaseFacts(manifest, report, split, manifest.version, source, baselines)
 
 
 def clothes_v1_facts() -> CardFacts:

@@ -66,12 +66,12 @@ class HubPlace:
             return State()
         found = (Version.of_tag(tag) for tag in refs.tags)
         versions = tuple(sorted(version for version in found if version is not None))
-        files = frozenset(self.repository.tree(MAIN))
+        head = refs.branches[MAIN]
+        files = frozenset(self.repository.tree(head))
         if not versions:
-            self._refuse_foreign(files, refs.branches[MAIN])
+            self._refuse_foreign(files, head)
         if self.private and not self.repository.is_private():
             raise RefusedError(f"{self.name}: is public already; leave --private out")
-        head = refs.branches[MAIN]
         return State(versions, files, head, self._card(head) if README in files else None)
 
     def manifest(self, version: Version) -> Manifest:

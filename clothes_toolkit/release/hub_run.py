@@ -23,13 +23,14 @@ from clothes_toolkit.release.hub_errors import ChangedError, NotThereError, impo
 from clothes_toolkit.release.package import OURS, Package
 from clothes_toolkit.release.places import State, Step
 from clothes_toolkit.release.repository import MAIN, Repository, content_ids
-from clothes_toolkit.release.shards import Shard
+from clothes_toolkit.release.shards import Shard, check
 from clothes_toolkit.release.verify import verify
 
 Tree = Mapping[str, str]
 """Files by path, and what names the content of each."""
 
 BRANCH = "clothes-toolkit-publishing"
+_NOT_STORED = "was not stored as it is; nothing was released"
 
 
 class HubRun:
@@ -249,9 +250,7 @@ class HubRun:
 
     def _verify(self, commit: str, work: Path) -> None:
         for path, record in self.package.loose.items():
-            data = self.repository.read(path, commit)
-            if hashlib.sha256(data).hexdigest() != record.sha256:
-                raise RefusedError(f"{path}: was not stored as it is; nothing was released")
+            check(record, self.repository.read(path, commit), _NOT_STORED)
         endpoint = self.repository.endpoint
         environment = {"HF_ENDPOINT": endpoint} if endpoint else {}
         verify(self.package, self.name, commit, work, environment, self.on_progress)

@@ -15,11 +15,11 @@ from clothes_toolkit.dataset import RELEASE_FILES, Dataset, Layout
 from clothes_toolkit.edits.files import file_sha256
 from clothes_toolkit.errors import ToolkitError
 from clothes_toolkit.images import ImageFacts
-from clothes_toolkit.naming import Side
 
 SCHEMA = "clothes-toolkit/manifest/1"
 MANIFEST_FILE = "manifest.json"
 STROKES_FOLDER = "strokes"
+IMAGE_FOLDERS = frozenset(folder for layout in Layout for folder in layout.folders)
 
 
 class ManifestError(ToolkitError):
@@ -57,6 +57,13 @@ class FileRecord:
     def is_photo(self) -> bool:
         """Whether this is a photo in its place."""
         return self.photo is not None and self.designer is None
+
+    def is_at(self, file: Path) -> bool:
+        """Whether a file has the bytes of this one; not so if it cannot be read."""
+        try:
+            return file.stat().st_size == self.size and file_sha256(file) == self.sha256
+        except OSError:
+            return False
 
     @property
     def name(self) -> str:
@@ -148,13 +155,15 @@ def make_manifest(
 
     Raises `ToolkitError` where a file cannot be read.
     """
-    in_place = dict(_in_place(dataset))
+    known: dict[str, dict[str, str]] = {}
+    for path, told in _known(dataset):
+        known.setdefault(path, {}).update(told)
     return Manifest(
         dataset.layout.value,
         dataset.scheme.value,
         dataset.counts().to_json(),
         tuple(
-            _record(dataset, path, images.get(path), in_place.get(path, {}))
+            _record(dataset, path, images.get(path), known.get(path, {}))
             for path in release_content(dataset)
         ),
         version,
@@ -203,21 +212,25 @@ def strokes_path(sketch: FileRecord) -> str:
 def check_path(path: str) -> None:
     """Raise `ValueError` for a path that no release has, such as one that leads out of it."""
     parts = PurePosixPath(path).parts
-    folders = {folder for layout in Layout for folder in layout.folders} | {STROKES_FOLDER}
     if path in RELEASE_FILES:
         return
-    if len(parts) != 2 or parts[0] not in folders or parts[1] in ("..", ".") or "\\" in path:
+    if len(parts) != 2 or parts[0] not in _FOLDERS or parts[1] in ("..", ".") or "\\" in path:
         raise ValueError(f"{path!r} is no path of a release")
+
+
+_FOLDERS = IMAGE_FOLDERS | {STROKES_FOLDER}
+_FIELDS = frozenset(field.name for field in fields(FileRecord))
 
 
 def _read_record(told: Mapping[str, Any]) -> FileRecord:
     """Return a record; what a later toolkit may add is passed over."""
-    known = {field.name for field in fields(FileRecord)}
-    return FileRecord(**{key: value for key, value in told.items() if key in known})
+    return FileRecord(**{key: value for key, value in told.items() if key in _FIELDS})
 
 
-def _in_place(dataset: Dataset) -> Iterator[tuple[str, dict[str, str]]]:
-    """Return what is known of images with a right name, by path."""
+def _known(dataset: Dataset) -> Iterator[tuple[str, dict[str, str]]]:
+    """Return what is known of images by path: the split, and of a right name what it says."""
+    for entry in dataset.entries:
+        yield entry.path, {"split": entry.split} if dataset.layout is Layout.SPLIT else {}
     for photo in dataset.photos:
         yield photo.path, {"photo": photo.stem}
     for sketch in dataset.sketches:
@@ -227,17 +240,12 @@ def _in_place(dataset: Dataset) -> Iterator[tuple[str, dict[str, str]]]:
 def _record(
     dataset: Dataset, path: str, facts: ImageFacts | None, known: Mapping[str, str]
 ) -> FileRecord:
-    folder = path.partition("/")[0]
-    splits = {
-        dataset.layout.folder(split, side): split for split in dataset.splits for side in Side
-    }
-    split = splits.get(folder) if dataset.layout is Layout.SPLIT else None
     digest, size = (facts.sha256, facts.size) if facts else ("", 0)
     if not digest:
         digest, size = _digest(dataset, path), (dataset.root / path).stat().st_size
     width, height = (facts.width, facts.height) if facts and facts.width else (None, None)
-    photo, designer = known.get("photo"), known.get("designer")
-    return FileRecord(path, digest, size, width, height, split, designer, photo)
+    named = (known.get(what) for what in ("split", "designer", "photo"))
+    return FileRecord(path, digest, size, width, height, *named)
 
 
 def _digest(dataset: Dataset, path: str) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from clothes_toolkit.errors import RefusedError
 from clothes_toolkit.release.baselines import Baseline
@@ -15,6 +14,7 @@ from clothes_toolkit.release.manifest import MANIFEST_FILE, FileRecord, Manifest
 from clothes_toolkit.release.shards import (
     AT_THE_ROOT,
     PAIRS,
+    Row,
     Shard,
     Stored,
     check,
@@ -91,18 +91,18 @@ class Package:
         """Write a shard; raises as `write_shard`."""
         write_shard(shard, self.read, target, has_strokes=self.stored.has_strokes)
 
-    def rows(self) -> Iterator[tuple[str, str, list[tuple[str, ...]]]]:
-        """Yield config, split and, of each row, what tells it from all others."""
-        for shard in self.stored.shards:
-            yield shard.config, shard.split, [fingerprint(row, shard.config) for row in shard.rows]
+    def fingerprints(self, config: str, split: str) -> list[tuple[str, ...]]:
+        """Return, of every row of a split of a config, what `loading` will tell of it."""
+        return [_fingerprint(row) for row in self.stored.rows(config, split)]
 
 
-def fingerprint(row: Any, config: str) -> tuple[str, ...]:
-    """Return checksums and names of a row, as `loading` finds them in what was published."""
-    if config != PAIRS:
-        return row.photo.sha256, row.photo.photo
+def _fingerprint(row: Row) -> tuple[str, ...]:
+    """Return checksums and names of a row."""
+    photo = row.photo.sha256, str(row.photo.photo)
+    if row.sketch is None:
+        return photo
     strokes = row.strokes.sha256 if row.strokes else ""
-    return row.sketch.sha256, row.photo.sha256, row.photo.photo, row.sketch.designer, strokes
+    return row.sketch.sha256, *photo, str(row.sketch.designer), strokes
 
 
 def _benchmark(card: str) -> bytes:

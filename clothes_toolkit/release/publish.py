@@ -8,10 +8,11 @@ from enum import StrEnum
 
 from clothes_toolkit.errors import RefusedError
 from clothes_toolkit.inspection import Progress
+from clothes_toolkit.release.card import owners_words
 from clothes_toolkit.release.changes import Changes, compare
 from clothes_toolkit.release.hub_errors import NotThereError
 from clothes_toolkit.release.manifest import Manifest, ManifestError
-from clothes_toolkit.release.package import OURS, Package
+from clothes_toolkit.release.package import OURS, README, Package
 from clothes_toolkit.release.places import Place, State, Step
 from clothes_toolkit.release.shards import Shard, lay_out
 from clothes_toolkit.release.version import Version
@@ -46,6 +47,7 @@ class ReleasePlan:
         previous: the newest version there, or `None`.
         changes: since the newest version.
         files: what becomes of each.
+        loses_edits: whether words that were edited at the place since then are replaced.
         missing: documents that were to be in a release that is done, and are not.
         is_done: whether the place has this version with this content.
     """
@@ -55,6 +57,7 @@ class ReleasePlan:
     previous: Version | None
     changes: Changes
     files: tuple[PlannedFile, ...] = ()
+    loses_edits: bool = False
     missing: tuple[str, ...] = ()
     is_done: bool = False
 
@@ -84,7 +87,9 @@ def plan_release(package: Package, place: Place, state: State) -> ReleasePlan:
             f"changed asks for a {changes.step.word} one ({_why(changes)}); name "
             f"{previous.after(changes.step)} or later"
         )
-    return ReleasePlan(package, state, previous, changes, tuple(_files(package, state, before)))
+    files = tuple(_files(package, state, before))
+    edited = _loses_edits(package, place, state)
+    return ReleasePlan(package, state, previous, changes, files, loses_edits=edited)
 
 
 def publish(
@@ -127,6 +132,16 @@ def _manifest(place: Place, version: Version) -> Manifest:
             f"{place.name}: {version.tag} cannot be gone on from ({error}); if it is no release, "
             "remove the tag"
         ) from error
+
+
+def _loses_edits(package: Package, place: Place, state: State) -> bool:
+    """Whether the owners' words at a place were edited since its newest release, and would go."""
+    if not state.versions or state.card is None:
+        return False
+    released = place.read(state.versions[-1], README).decode("utf-8", "replace")
+    cards = (released, state.card, package.card)
+    before, there, ours = (owners_words(card, f"{place.name}: {README}") for card in cards)
+    return there not in (before, ours)
 
 
 def _why(changes: Changes) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clothes_toolkit.dedup import accepted_duplicates, find_groups
 from clothes_toolkit.errors import RefusedError, ToolkitError
-from clothes_toolkit.release.admission import leaks, open_errors
+from clothes_toolkit.release.admission import leaks
 from clothes_toolkit.release.assemble import Examined, assemble
 from clothes_toolkit.release.baselines import read_baselines
 from clothes_toolkit.release.places import Place
@@ -64,7 +64,7 @@ class Ritual:
 
     def _validate(self) -> str:
         report = self.found.report
-        if errors := open_errors(report):
+        if errors := report.open_findings(Severity.ERROR):
             first = errors[0]
             raise RefusedError(f"{len(errors)} errors, first {first.rule}: {first.path}")
         accepted = sum(finding.accepted is not None for finding in report.findings)

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clothes_toolkit.dataset import RELEASE_FILES, Layout
 from clothes_toolkit.errors import MissingExtraError, RefusedError, ToolkitError
-from clothes_toolkit.release.manifest import FileRecord, Manifest, strokes_path
+from clothes_toolkit.release.manifest import STROKES_FOLDER, FileRecord, Manifest, strokes_path
 
 PAIRS, GALLERY = "pairs", "gallery"
 CONFIGS = (PAIRS, GALLERY)
-SPLITS = ("train", "test")
+SPLITS = Layout.SPLIT.splits
 LOOSE_FOLDER = "loose"
 """Where files are that are neither in a pair nor in a gallery."""
-AT_THE_ROOT = ("split.json", "clothes.toml")
+AT_THE_ROOT = tuple(name for name in RELEASE_FILES if name != STROKES_FOLDER)
 SHARD_BYTES = 256 * 1024 * 1024
 """Content of a shard; the Hub asks for less than some gigabytes."""
 GROUP_BYTES, GROUP_ROWS = 32 * 1024 * 1024, 256

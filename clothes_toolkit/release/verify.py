@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, cast
 
-from clothes_toolkit.edits.files import file_sha256
 from clothes_toolkit.errors import RefusedError, ToolkitError
 from clothes_toolkit.inspection import Progress
 from clothes_toolkit.release.package import Package
-from clothes_toolkit.release.shards import CONFIGS, SPLITS
+from clothes_toolkit.release.shards import CONFIGS, GALLERY, SPLITS
 
 TRIES = 3
 LOADER = (sys.executable, "-P", "-m", "clothes_toolkit.release.loading")
@@ -53,9 +52,7 @@ def verify(
         (config, split, *row)
         for config in CONFIGS
         for split in SPLITS
-        for of, part, rows in package.rows()
-        if (of, part) == (config, split)
-        for row in rows
+        for row in package.fingerprints(config, split)
     ]
     _disjoint(package)
     for left in reversed(range(TRIES)):
@@ -90,7 +87,7 @@ def _compare(
 def _disjoint(package: Package) -> None:
     """Make sure that no photo is in train and in test."""
     train, test = (
-        {row.photo.photo for row in package.stored.rows("gallery", split)} for split in SPLITS
+        {row.photo.photo for row in package.stored.rows(GALLERY, split)} for split in SPLITS
     )
     if both := sorted(stem for stem in train & test if stem):
         raise RefusedError(f"photo {both[0]} is in train and in test; nothing was released")
@@ -163,11 +160,7 @@ def _differs(source: str, count: int, row: tuple[str, ...], expected: list[tuple
 def _still_there(package: Package) -> None:
     """Make sure that the folder is still what was stored."""
     for record in package.manifest.files:
-        try:
-            same = file_sha256(package.root / record.path) == record.sha256
-        except OSError:
-            same = False
-        if not same:
+        if not record.is_at(package.root / record.path):
             raise RefusedError(
                 f"{record.path}: has changed while it was released; nothing was released, run the "
                 "same command again"
